@@ -1,0 +1,47 @@
+# `make demo` and `make test` set up what they need; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench requirements clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@
+
+demo: setup
+	$(BIN)/python manage.py demo
+
+demo-check: setup
+	$(BIN)/python manage.py demo --check
+
+test: setup
+	bash tests/run.sh
+
+test-sqlite: setup
+	GASTOWN_TEST_DATABASES=sqlite bash tests/run.sh
+
+test-postgresql: setup
+	GASTOWN_TEST_DATABASES=postgresql bash tests/run.sh
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m bench
+
+# Pin anew what requirements.in and requirements-dev.in ask for.
+requirements: setup
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis var

@@ -1,0 +1,97 @@
+"""Where a town's sandbox answers, what it is called at Fly, and what its machine is given."""
+
+from uuid import UUID
+
+from django.conf import settings
+
+from towns.models import Town
+from towns.services.r2 import live_prefix
+from towns.services.sandbox import SandboxAddress, sandbox_key, sandbox_url
+
+MOUNT_PATH = "/data"
+TOWN_METADATA = "gastown_town_id"
+OWNER_METADATA = "gastown_owner"
+GENERATION_METADATA = "gastown_generation"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def sandbox_address(town: Town, machine_id: str | None = None) -> SandboxAddress:
+    """The address and key of a town's sandbox, on its machine or on another one of its own."""
+    machine_id = machine_id or town.machine_id
+    return SandboxAddress(
+        town_id=str(town.pk),
+        machine_id=machine_id,
+        url=sandbox_url(
+            settings.GASTOWN_SANDBOX_URL,
+            machine_id=machine_id,
+            app=settings.GASTOWN_FLY_APP_NAME,
+            town_id=str(town.pk),
+            region=town.region,
+        ),
+        key=town_key(town),
+    )
+
+
+def town_key(town: Town) -> str:
+    """The town's derived sandbox key (product.md 5.4)."""
+    return sandbox_key(settings.GASTOWN_INTERNAL_API_SECRET, str(town.pk), town.key_version)
+
+
+def machine_name(town: Town) -> str:
+    """The one name that a machine of this town has at Fly."""
+    return f"gastown-{town.pk}"
+
+
+def machine_metadata(town: Town) -> dict[str, str]:
+    """What tells our machines apart: the town, its owner, and which generation it is."""
+    return {
+        TOWN_METADATA: str(town.pk),
+        OWNER_METADATA: town.owner.get_username(),
+        GENERATION_METADATA: str(town.generation),
+    }
+
+
+def volume_name(town: Town) -> str:
+    """The name of the volume that the town's present generation makes.
+
+    At most 30 characters of `[a-z0-9_]`: the town's id in base 36, then the generation.
+    """
+    return f"t{_base36(town.pk.int):0>25}_{_base36(town.generation)}"
+
+
+def town_of_volume(name: str) -> UUID | None:
+    """Which town a volume of that name belongs to; None when the name isn't one of ours."""
+    body, _, generation = name.removeprefix("t").partition("_")
+    if not name.startswith("t") or len(body) != 25 or not generation:
+        return None
+    try:
+        return UUID(int=int(body, 36))
+    except ValueError:
+        return None
+
+
+def machine_env(town: Town) -> dict[str, str]:
+    """The environment that a town's machine gets (sandbox.md). Holds secrets: never log it."""
+    return {
+        "TOWN_ID": str(town.pk),
+        "INTERNAL_API_KEY": town_key(town),
+        "R2_ENDPOINT": settings.GASTOWN_R2_ENDPOINT_URL,
+        "R2_BUCKET": settings.GASTOWN_R2_BUCKET,
+        "R2_ACCESS_KEY": settings.GASTOWN_R2_ACCESS_KEY_ID,
+        "R2_SECRET_KEY": settings.GASTOWN_R2_SECRET_ACCESS_KEY,
+        "R2_PREFIX": live_prefix(str(town.pk)),
+        "GT_HOME": MOUNT_PATH,
+        "CONTROL_PLANE_URL": settings.GASTOWN_CONTROL_PLANE_URL,
+        "SYNC_INTERVAL_SECONDS": str(settings.GASTOWN_SYNC_INTERVAL_SECONDS),
+        "GENERATION": str(town.generation),
+        "PORT": "8080",
+        "DOLT_PORT": "3307",
+    }
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

@@ -1,0 +1,66 @@
+"""What the admins of this app share: typed bases, read-only pages, bounded counts."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    AnyPaginator = Paginator[Any]
+else:
+
+    class ModelAdmin(admin.ModelAdmin):
+        """Django's own, with a place for the model's type."""
+
+        def __class_getitem__(cls, _model: type) -> type:
+            return cls
+
+    AnyPaginator = Paginator
+
+M = TypeVar("M", bound=models.Model)
+COUNT_LIMIT = 10_000
+"""As far as lists count and page; filters lead to what is beyond."""
+
+
+class BoundedPaginator(AnyPaginator):
+    """Counts no further than `COUNT_LIMIT`: counting millions of rows takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, or the limit."""
+        found: int = self.object_list.order_by()[:COUNT_LIMIT].count()  # type: ignore[union-attr]
+        return found
+
+
+class OpsAdmin(ModelAdmin[M]):
+    """The base of all: no plain deletion, no count of all rows, our style sheet."""
+
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+
+    class Media:
+        css = {"all": ["towns/admin.css"]}
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Nothing here is deleted by hand: history stays, and towns are destroyed."""
+        return False
+
+
+class ReadOnlyAdmin(OpsAdmin[M]):
+    """Shows rows that only the project itself writes."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False

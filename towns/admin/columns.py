@@ -1,0 +1,147 @@
+"""What the list of towns and a town's page say of a town, each in one cell."""
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from towns.admin.display import NOTHING, operation_link, tag, when
+from towns.admin.health_check import polecats
+from towns.facts import idle_facts
+from towns.models import Town
+from towns.policy import awake_because, idle_stop_at
+from towns.presenting import open_operation
+from towns.readable import ago, used, utc
+from towns.rules import idle_rules
+from towns.words import ACTIVE, Status
+
+
+class TownColumns:
+    """Read-only fields of the town admin. They ask the database for nothing more."""
+
+    @admin.display(description="town", ordering="name")
+    def town(self, town: Town) -> str:
+        """owner/name."""
+        return str(town)
+
+    @admin.display(description="status", ordering="status")
+    def status_tag(self, town: Town) -> SafeString:
+        """Its status, with the reason in the tooltip."""
+        return format_html('<span title="{}">{}</span>', town.status_reason, tag(town.status))
+
+    @admin.display(description="health", ordering="consecutive_failures")
+    def health_tag(self, town: Town) -> SafeString | str:
+        """The last check, and how many have failed in a row."""
+        if not town.last_result:
+            return NOTHING
+        failures = town.consecutive_failures
+        text = f"{town.last_result} ({failures} failed in a row)" if failures else town.last_result
+        return tag(town.last_result, text)
+
+    @admin.display(description="last interaction", ordering="last_interaction_at")
+    def interaction(self, town: Town) -> SafeString | str:
+        """When its owner last used it, and how."""
+        moment = when(town.last_interaction_at, timezone.now())
+        kind = town.last_interaction_kind
+        return format_html("{} ({})", moment, kind) if kind else moment
+
+    @admin.display(description="idle time left")
+    def idle_left(self, town: Town) -> str:
+        """When it is stopped for being idle, or what holds it awake."""
+        if Status(town.status) not in ACTIVE:
+            return NOTHING
+        now = timezone.now()
+        at = idle_stop_at(idle_facts(town), now, idle_rules())
+        if at is None:
+            return self.awake(town)
+        return "at the next sweep" if at <= now else ago(at, now).removeprefix("in ")
+
+    @admin.display(description="operation")
+    def operation(self, town: Town) -> SafeString | str:
+        """The operation under way."""
+        return operation_link(open_operation(town))
+
+    @admin.display(description="awake because of")
+    def awake(self, town: Town) -> str:
+        """What holds it awake now."""
+        if Status(town.status) not in ACTIVE:
+            return "it is not awake"
+        held = awake_because(idle_facts(town), timezone.now(), idle_rules())
+        return ", ".join(hold.value.replace("_", " ") for hold in held) or "nothing: it is idle"
+
+    @admin.display(description="planned stop")
+    def planned_stop(self, town: Town) -> str:
+        """When it is stopped if nobody uses it."""
+        if Status(town.status) not in ACTIVE:
+            return NOTHING
+        now = timezone.now()
+        at = idle_stop_at(idle_facts(town), now, idle_rules())
+        return "none while it is held awake" if at is None else f"{utc(at)} ({ago(at, now)})"
+
+    @admin.display(description="status")
+    def status_told(self, town: Town) -> SafeString:
+        """Its status, since when, and why."""
+        now = timezone.now()
+        since = when(town.status_since, now)
+        return format_html("{} since {}. {}", tag(town.status), since, town.status_reason)
+
+    @admin.display(description="last check")
+    def check_told(self, town: Town) -> SafeString | str:
+        """When, what it said, and what fails."""
+        if town.last_checked_at is None:
+            return "never checked"
+        told = format_html(
+            "{} {}", self.health_tag(town), when(town.last_checked_at, timezone.now())
+        )
+        return format_html("{}. {}", told, town.failure_reason) if town.failure_reason else told
+
+    @admin.display(description="disk")
+    def disk(self, town: Town) -> str:
+        """Of its volume."""
+        return used(town.figure("disk_used"), town.figure("disk_total"))
+
+    @admin.display(description="memory")
+    def memory(self, town: Town) -> str:
+        """Of its machine."""
+        return used(town.figure("memory_used"), town.figure("memory_total"))
+
+    @admin.display(description="CPU")
+    def cpu(self, town: Town) -> str:
+        """Share of its machine's cores."""
+        ratio = town.figure("cpu_ratio")
+        return "unknown" if ratio is None else f"{100 * ratio:.0f} %"
+
+    @admin.display(description="processes")
+    def processes(self, town: Town) -> str:
+        """Daemon, Dolt and sessions, as last told."""
+        words = {True: "runs", False: "is down", None: "unknown"}
+        sessions = town.figure("tmux_sessions")
+        return (
+            f"daemon {words[town.figure('daemon_running')]}, "
+            f"Dolt {words[town.figure('dolt_running')]}, "
+            f"{'unknown' if sessions is None else sessions} tmux sessions"
+        )
+
+    @admin.display(description="work")
+    def work(self, town: Town) -> str:
+        """Polecats and the merge queue."""
+        agents = polecats(town.figure("polecats_active"), town.figure("polecats_total"))
+        queue = town.figure("merge_queue")
+        return f"polecats {agents}, merge queue {'unknown' if queue is None else queue}"
+
+    @admin.display(description="daemon's heartbeat")
+    def heartbeat(self, town: Town) -> SafeString | str:
+        """When the daemon last beat."""
+        return when(town.last_heartbeat_at, timezone.now())
+
+    @admin.display(description="last backup")
+    def backup_told(self, town: Town) -> SafeString | str:
+        """Its age and name."""
+        if town.last_backup_at is None:
+            return "none"
+        return format_html("{} ({})", when(town.last_backup_at, timezone.now()), town.last_snapshot)
+
+    @admin.display(description="can be restored until")
+    def restorable(self, town: Town) -> str:
+        """The end of its retention time."""
+        return utc(town.restore_until)

@@ -1,0 +1,84 @@
+"""Pieces of pages: tags, moments, documents."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from towns.models import Operation, Town
+from towns.readable import ago, utc
+from towns.words import CheckResult, OperationState, Status
+
+NOTHING = "-"
+_TONES: dict[str, str] = {
+    Status.RUNNING: "good",
+    Status.UNHEALTHY: "bad",
+    Status.ERROR: "bad",
+    Status.STOPPED: "quiet",
+    Status.DESTROYED: "quiet",
+    CheckResult.OK: "good",
+    CheckResult.FAILED: "bad",
+    CheckResult.UNKNOWN: "warn",
+    OperationState.SUCCEEDED: "good",
+    OperationState.SUPERSEDED: "quiet",
+    OperationState.OPEN: "busy",
+    "critical": "bad",
+    "warning": "warn",
+}
+
+
+def tag(word: str, text: str = "") -> SafeString:
+    """A coloured tag for a status, result or severity; `text` where it isn't the word itself."""
+    return format_html(
+        '<span class="ops-tag ops-{}">{}</span>', _TONES.get(word, "busy"), text or word
+    )
+
+
+def when(moment: datetime | None, now: datetime) -> SafeString | str:
+    """A moment as people count it, with the exact time in its tooltip."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        utc(moment),
+        ago(moment, now),
+    )
+
+
+def town_link(town: Town) -> SafeString:
+    """A town's name, leading to its page. The owner has to be read with the town."""
+    return format_html(
+        '<a href="{}">{}</a>', reverse("admin:towns_town_change", args=[town.pk]), town
+    )
+
+
+def operation_link(operation: Operation | None) -> SafeString | str:
+    """An operation's kind and step, leading to its page."""
+    if operation is None:
+        return NOTHING
+    text = f"{operation.kind}: {operation.step}" if operation.is_open else operation.kind
+    return format_html(
+        '<a href="{}">{}</a>',
+        reverse("admin:towns_operation_change", args=[operation.pk]),
+        text.replace("_", " "),
+    )
+
+
+def facts(document: dict[str, Any] | None) -> SafeString | str:
+    """A flat document as `name: value` lines."""
+    if not document:
+        return NOTHING
+    return format_html(
+        '<ul class="ops-facts">{}</ul>',
+        format_html_join(
+            "", "<li><b>{}</b> {}</li>", ((name, _plain(value)) for name, value in document.items())
+        ),
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

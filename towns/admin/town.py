@@ -1,0 +1,196 @@
+"""Towns: the fleet as a list, and one town with all that is known of it."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from towns import actions
+from towns.admin.base import OpsAdmin
+from towns.admin.columns import TownColumns
+from towns.admin.confirm import act_view, confirm_page
+from towns.admin.filters import LifeFilter
+from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
+from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
+from towns.admin.town_page import page_context
+from towns.history import Actor
+from towns.models import Town
+from towns.presenting import presentable
+
+AdminAction = Callable[[Any, HttpRequest, QuerySet[Town]], HttpResponse]
+
+
+def _admin_action(action: TownAction) -> AdminAction:
+    """The entry of the list's menu: it shows the confirmation page and does nothing else."""
+
+    def ask(_: Any, request: HttpRequest, queryset: QuerySet[Town]) -> HttpResponse:
+        towns = list(queryset.order_by("owner__username", "name")[: TOWNS_AT_ONCE + 1])
+        if len(towns) > TOWNS_AT_ONCE:
+            messages.warning(request, f"At most {TOWNS_AT_ONCE} towns at once; nothing was done.")
+            return redirect(request.get_full_path())
+        return confirm_page(admin.site, request, action, towns)
+
+    ask.__name__ = action.name
+    ask.short_description = f"{action.label} the selected towns"  # type: ignore[attr-defined]
+    return ask
+
+
+@admin.register(Town)
+class TownAdmin(TownColumns, OpsAdmin[Town]):
+    """Looking at a town is no interaction; what is wanted of it goes through `actions`."""
+
+    list_display = (
+        "town",
+        "status_tag",
+        "health_tag",
+        "interaction",
+        "idle_left",
+        "operation",
+        "region",
+    )
+    list_filter = (LifeFilter, "status", "last_result", "desired_state", "auto_stop", "region")
+    search_fields = ("name", "owner__username", "=machine_id")
+    search_help_text = "A town's name, its owner, owner/name, its id, or its machine's id."
+    ordering = ("-created_at", "-id")
+    actions = [_admin_action(action) for action in ACTIONS.values()]
+    change_form_template = "admin/towns/town/change_form.html"
+    fieldsets = (
+        (None, {"fields": ("status_told", "desired_state", "check_told", "restorable")}),
+        ("Idleness", {"fields": ("interaction", "awake", "planned_stop", *CHANGEABLE)}),
+        ("Restarts", {"fields": ("episode_since", "restarts_cleared_at", "clear_restarts")}),
+        (
+            "Latest figures",
+            {"fields": ("processes", "work", "disk", "memory", "cpu", "heartbeat", "backup_told")},
+        ),
+        (
+            "Where it is",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "id",
+                    "owner",
+                    "region",
+                    "machine_id",
+                    "volume_id",
+                    "image",
+                    "generation",
+                    "created_at",
+                    "destroyed_at",
+                ),
+            },
+        ),
+    )
+    add_fieldsets = ((None, {"fields": ("owner_name", "name", "region", "idle_timeout_minutes")}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Town]:
+        """With owners and operations under way: a fixed number of queries for any page."""
+        return presentable(super().get_queryset(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Town], search_term: str
+    ) -> tuple[QuerySet[Town], bool]:
+        """An id and owner/name name one town; other words are looked for."""
+        term = search_term.strip()
+        owner, slash, name = term.partition("/")
+        if slash:
+            return queryset.filter(owner__username=owner, name__startswith=name), False
+        try:
+            return queryset.filter(pk=UUID(term)), False
+        except ValueError:  # not an id
+            return super().get_search_results(request, queryset, search_term)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Only what this person may do."""
+        return {
+            name: entry
+            for name, entry in super().get_actions(request).items()
+            if name in ACTIONS and may(request.user, ACTIONS[name])
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        """One address more, for confirmations."""
+
+        def act(request: HttpRequest, name: str) -> HttpResponse:
+            return act_view(self.admin_site, request, name)
+
+        own = path("act/<str:name>/", self.admin_site.admin_view(act), name="towns_town_act")
+        return [own, *super().get_urls()]
+
+    def get_form(
+        self, request: HttpRequest, obj: Town | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm[Town]]:
+        """One form to make a town, another to change one."""
+        kwargs["form"] = TownAddForm if obj is None else TownChangeForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Town | None = None) -> Any:
+        """A town that doesn't exist yet has nothing to tell."""
+        if obj is None:
+            return self.add_fieldsets
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        return _without("clear_restarts", self.fieldsets)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Town | None = None) -> Any:
+        """All that isn't in the form."""
+        if obj is None:
+            return ()
+        names = [name for _, options in self.fieldsets for name in options["fields"]]
+        return [name for name in names if name not in (*CHANGEABLE, "clear_restarts")]
+
+    def save_model(self, request: HttpRequest, obj: Town, form: Any, change: bool) -> None:
+        """Hand what the form holds to `actions`, which keeps it in the town's history."""
+        assert request.user.is_authenticated
+        actor, now = Actor.person(request.user), timezone.now()
+        if change:
+            actions.change_town(obj.pk, form.changes, actor=actor, now=now)
+            return
+        requested = actions.create_town(
+            form.cleaned_data["owner_name"],
+            form.cleaned_data["name"],
+            actor=actor,
+            now=now,
+            region=form.cleaned_data["region"],
+            idle_timeout_minutes=form.cleaned_data["idle_timeout_minutes"],
+        )
+        made = requested.operation.town
+        for field in Town._meta.concrete_fields:
+            setattr(obj, field.attname, getattr(made, field.attname))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Make a town; a name that is taken is told."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except actions.NotAllowed as error:
+            messages.error(request, error.reason)
+            return redirect("admin:towns_town_add")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A town with its buttons and its latest history."""
+        town = self.get_object(request, object_id)
+        if town is not None and self.has_view_permission(request, town):
+            context = page_context(town, request.user, timezone.now())
+            extra_context = {**context, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+
+def _without(name: str, fieldsets: Any) -> Any:
+    return [
+        (title, {**options, "fields": [f for f in options["fields"] if f != name]})
+        for title, options in fieldsets
+    ]

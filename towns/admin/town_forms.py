@@ -1,0 +1,97 @@
+"""The forms of the town pages: what may be changed, and what a new town needs."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from towns.changes import (
+    InvalidChange,
+    validated_changes,
+    validated_idle_timeout,
+    validated_name,
+    validated_region,
+)
+from towns.models import Town
+
+T = TypeVar("T")
+CHANGEABLE = ("idle_timeout_minutes", "auto_stop", "keep_awake_until", "hold_reason")
+
+
+class TownChangeForm(forms.ModelForm[Town]):
+    """What staff may change of a town; everything else follows from operations."""
+
+    clear_restarts = forms.BooleanField(
+        required=False,
+        label="Forget its restarts",
+        help_text="Automatic restarts may begin again after they have reached their limit.",
+    )
+
+    class Meta:
+        model = Town
+        fields = CHANGEABLE
+        help_texts = {
+            "idle_timeout_minutes": "Minutes without work or visitors before it is stopped.",
+            "auto_stop": "Whether it is stopped for being idle at all.",
+            "keep_awake_until": "It is not stopped for being idle before this time (UTC).",
+            "hold_reason": "While there is one, no automatic action touches the town.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Checks only what was changed: a keep-awake that is over may stand."""
+        super().clean()
+        given = {n: v for n, v in self.cleaned_data.items() if n in self.changed_data}
+        try:
+            self.changes = validated_changes(now=timezone.now(), **given)
+        except InvalidChange as error:
+            self.add_error(error.field if error.field in self.fields else None, error.message)
+        return self.cleaned_data
+
+
+class TownAddForm(forms.ModelForm[Town]):
+    """A new town for somebody who has an account."""
+
+    owner_name = forms.CharField(label="Owner", help_text="The user's name.")
+    name = forms.CharField(help_text="1 to 40 lower-case letters, digits and inner hyphens.")
+    region = forms.CharField(max_length=16, help_text="One of Fly's regions, such as ams or iad.")
+    idle_timeout_minutes = forms.IntegerField(label="Idle timeout", help_text="In minutes.")
+
+    class Meta:
+        model = Town
+        fields = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["region"].initial = settings.GASTOWN_FLY_REGION
+        self.fields["idle_timeout_minutes"].initial = settings.GASTOWN_IDLE_TIMEOUT_MINUTES
+
+    def clean_owner_name(self) -> User:
+        """An account that exists: a typing error must not make a new customer."""
+        username = self.cleaned_data["owner_name"]
+        try:
+            return User.objects.get(username=username)
+        except User.DoesNotExist as error:
+            raise ValidationError(f"There is no user “{username}”. Add the user first.") from error
+
+    def clean_name(self) -> str:
+        """A name that a town can have."""
+        return _checked(validated_name, self.cleaned_data["name"])
+
+    def clean_region(self) -> str:
+        """A region by its form."""
+        return _checked(validated_region, self.cleaned_data["region"])
+
+    def clean_idle_timeout_minutes(self) -> int:
+        """Inside the limits of the settings."""
+        return _checked(validated_idle_timeout, self.cleaned_data["idle_timeout_minutes"])
+
+
+def _checked(check: Callable[[Any], T], value: Any) -> T:
+    try:
+        return check(value)
+    except InvalidChange as error:
+        raise ValidationError(error.message) from error

@@ -1,0 +1,1 @@
+"""The JSON views (product.md 5.3)."""

@@ -1,0 +1,149 @@
+"""Errors of the API as `application/problem+json` (RFC 9457), each with one clear sentence."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from towns.actions import NotAllowed
+from towns.changes import InvalidChange
+
+CONTENT_TYPE = "application/problem+json"
+TYPE = "urn:gastown-ops:problem:"
+_PREFIX = "/api/"
+_SENTENCES = {
+    400: "The request can't be understood.",
+    401: "Sign in first.",
+    403: "That is not allowed. An unsafe request needs its CSRF token.",
+    404: "There is nothing at this address.",
+    413: "The request is too large.",
+    500: "Something went wrong on our side. It is in our log; try again later.",
+}
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """A refusal. `kind` tells programs apart what `detail` tells people."""
+
+    status: int
+    detail: str
+    kind: str = ""
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """The body of the answer."""
+        body: dict[str, Any] = {
+            "type": TYPE + self.kind if self.kind else "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": request.path,
+        }
+        return {**body, "errors": self.errors} if self.errors else body
+
+
+def not_found(what: str = "town") -> Problem:
+    """The one answer for what isn't there and for what the caller may not see."""
+    return Problem(404, f"There is no such {what}.")
+
+
+def invalid(name: str, detail: str) -> Problem:
+    """A value in the body that can't be."""
+    return Problem(422, detail, "invalid", [{"pointer": f"#/{name}", "detail": detail}])
+
+
+def as_problem(error: Exception) -> Problem:
+    """What an error that views raise means to the caller; raises it again if it is none of them."""
+    match error:
+        case Problem():
+            return error
+        case NotAllowed():
+            return Problem(409, error.reason, "not-allowed")
+        case InvalidChange():
+            return invalid(error.field, error.message)
+        case ValidationError():
+            return _invalid_input(error.errors)
+        case AuthenticationError():
+            return Problem(401, _SENTENCES[401])
+        case HttpError(status_code=400):  # the parser's
+            return Problem(400, "The body is not valid JSON.", "malformed")
+        case HttpError():
+            return Problem(error.status_code, _SENTENCES.get(error.status_code, error.message))
+        case Http404():
+            return Problem(404, _SENTENCES[404])
+    raise error
+
+
+def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The answer to a refused request."""
+    return document_response(problem.document(request))
+
+
+def document_response(document: dict[str, Any]) -> HttpResponse:
+    """The answer with a problem document that was made before."""
+    return HttpResponse(
+        json.dumps(document), status=document["status"], content_type=CONTENT_TYPE
+    )
+
+
+def _invalid_input(errors: list[dict[str, Any]]) -> Problem:
+    """Ninja's list of errors; an id in the path that isn't one names nothing."""
+    if any(error["loc"][0] == "path" for error in errors):
+        return Problem(404, "There is nothing with that id.")
+    entries = [_entry(error) for error in errors]
+    first = entries[0]
+    where = first.get("pointer", first.get("parameter", "")).removeprefix("#/")
+    detail = f"{where}: {first['detail']}" if where else first["detail"]
+    return Problem(422, detail, "invalid", entries)
+
+
+def _entry(error: dict[str, Any]) -> dict[str, str]:
+    source, *path = (str(part) for part in error["loc"])
+    message = _MESSAGES.get(error["type"], error["msg"])
+    message = f"{message.removeprefix('Value error, ').rstrip('.')}."
+    if source == "body":  # the first part is the view's own name for it
+        return {"pointer": "#/" + "/".join(path[1:]), "detail": message}
+    return {"parameter": path[-1] if path else source, "detail": message}
+
+
+_MESSAGES = {
+    "extra_forbidden": "There is no such field, or it can't be changed",
+    "missing": "This is required",
+}
+
+
+class ProblemMiddleware:
+    """Turns whatever else fails under /api/ (no such path, method, CSRF, a crash) into a problem.
+
+    Django's own answers are HTML, with settings and a traceback when DEBUG is on.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if not request.path.startswith(_PREFIX):
+            return response
+        if response.status_code >= 400 and response.get("Content-Type") != CONTENT_TYPE:
+            response = _translated(request, response)
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
+def _translated(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
+    status = response.status_code
+    sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
+    if status == 405:
+        sentence = f"{request.method} is not possible here, only {response['Allow']}."
+    translated = problem_response(request, Problem(status, sentence))
+    translated.cookies = response.cookies
+    for name in ("Allow", "Retry-After"):
+        if name in response:
+            translated[name] = response[name]
+    return translated

@@ -1,0 +1,16 @@
+"""The app's start-up: triggers, checks and signals are connected here."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
+
+
+class TownsConfig(AppConfig):
+    name = "towns"
+    verbose_name = "Gastown Ops"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from towns import checks, triggers  # noqa: F401  (importing registers the checks)
+
+        pre_migrate.connect(triggers.drop, sender=self)
+        post_migrate.connect(triggers.create, sender=self)

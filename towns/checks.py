@@ -1,0 +1,1 @@
+"""System checks: a missing or senseless setting is named, with what to write."""

@@ -1,0 +1,165 @@
+"""The engine: runs the steps of one claimed operation and saves what came of each."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from towns import alerts
+from towns.flows import finish
+from towns.flows.outcome import Done, Fail, Flow, HandOver, Outcome, Retry, Step, Wait
+from towns.flows.registry import flow_of
+from towns.flows.run import LeaseLost, Run
+from towns.models import Operation
+from towns.services import Services
+from towns.services.errors import RateLimited, ServiceError
+from towns.words import DesiredState, OperationKind
+
+log = logging.getLogger(__name__)
+STEPS_AT_A_TIME = 20
+"""Steps that one claim may run before others get their turn."""
+
+
+def run_claimed(operation: Operation, services: Services) -> None:
+    """Run steps of an operation whose lease is ours, until it waits, ends, or was taken over.
+
+    Between two steps nothing is held in memory that the row doesn't say.
+    """
+    run = Run(operation=operation, town=operation.town, services=services)
+    try:
+        for _ in range(STEPS_AT_A_TIME):
+            if not _advance(run):
+                return
+        _release(run, due_at=run.now)
+    except LeaseLost:
+        log.warning("operation %s was taken over by another worker", operation.pk)
+
+
+def _advance(run: Run) -> bool:
+    """Run one step; returns whether the next one may follow at once.
+
+    1. See whether a destroy supersedes this operation, or its deadline is over.
+    2. Run the step; service errors become outcomes.
+    3. Save the outcome, if the lease is still ours.
+    """
+    operation, flow = run.operation, flow_of(run.operation.kind)
+    run.reload_town()
+    if run.town.desired_state == DesiredState.DESTROYED and operation.kind not in (
+        OperationKind.DESTROY,
+        OperationKind.RESTORE,
+    ):
+        finish.supersede(run)
+        return False
+    if not operation.undoing and operation.deadline_at and run.now >= operation.deadline_at:
+        return _at_deadline(run, flow)
+    outcome = _guarded(run, flow.step(operation.step))
+    return _settle(run, flow, outcome)
+
+
+def _guarded(run: Run, step: Step) -> Outcome:
+    """Run a step; whatever it raises becomes an outcome, except that the lease was lost."""
+    try:
+        return step(run)
+    except LeaseLost:
+        raise
+    except RateLimited as error:
+        return Wait(error.retry_after, str(error))
+    except ServiceError as error:
+        return Retry(str(error))
+    except Exception as error:
+        log.exception("step %s of operation %s", step.__name__, run.operation.pk)
+        return Retry(f"An unexpected {type(error).__name__} in our own code; the log has more.")
+
+
+def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
+    operation = run.operation
+    match outcome:
+        case Done(note):
+            return _next_step(run, flow, note)
+        case Wait(seconds, why):
+            _release(run, due_at=run.now + timedelta(seconds=seconds), message=why)
+        case Retry(error, seconds, back_to):
+            attempt = operation.attempt + 1
+            pause = flow.wait_after(attempt) if seconds is None else seconds
+            _release(
+                run,
+                due_at=run.now + timedelta(seconds=pause),
+                message=error,
+                attempt=attempt,
+                step=back_to or operation.step,
+            )
+            _alert_staff(run, flow, attempt, error)
+        case Fail(reason, called_off):
+            return _fail(run, flow, reason, called_off=called_off)
+        case HandOver(kind, reason):
+            finish.hand_over(run, kind, reason)
+    return False
+
+
+def _next_step(run: Run, flow: Flow, note: str) -> bool:
+    operation = run.operation
+    entry = {"step": operation.step, "at": run.now.isoformat(), "note": note}
+    following = flow.after(operation.step)
+    fields: dict[str, Any] = {"log": [*operation.log, entry], "attempt": 0, "message": ""}
+    if following is not None:
+        run.save_operation(**fields, step=following, due_at=run.now)
+        return True
+    run.save_operation(**fields)
+    if operation.undoing:
+        finish.fail(run, operation.undoing, called_off=bool(operation.learned.get("called_off")))
+    else:
+        finish.succeed(run)
+    return False
+
+
+def _fail(run: Run, flow: Flow, reason: str, *, called_off: bool = False) -> bool:
+    """End as failed, after the flow's clean-up steps if it has any."""
+    if flow.undo and not run.operation.undoing:
+        run.remember(called_off=called_off)
+        run.save_operation(
+            undoing=reason, step=flow.undo[0].__name__, attempt=0, due_at=run.now, message=reason
+        )
+        return True
+    finish.fail(run, run.operation.undoing or reason, called_off=called_off)
+    return False
+
+
+def _at_deadline(run: Run, flow: Flow) -> bool:
+    """No passing status is for ever: adopt the truth, or fail with the reason."""
+    operation = run.operation
+    if flow.arrived is not None and _has_arrived(run, flow):
+        run.report(late=True)
+        finish.succeed(run)
+        return False
+    allowed = (operation.deadline_at or run.now) - operation.created_at
+    why = f" {operation.message}" if operation.message else ""
+    minutes = round(allowed.total_seconds() / 60)
+    return _fail(
+        run, flow, f"Not done after {minutes} min; it was at “{operation.step}”.{why}".strip()
+    )
+
+
+def _has_arrived(run: Run, flow: Flow) -> bool:
+    assert flow.arrived is not None
+    try:
+        return flow.arrived(run)
+    except ServiceError as error:
+        log.info("operation %s at its deadline: %s", run.operation.pk, error)
+        return False
+
+
+def _release(run: Run, **fields: Any) -> None:
+    """Give the lease back; the row says when it is due again."""
+    run.save_operation(lease_until=None, lease_owner="", **fields)
+
+
+def _alert_staff(run: Run, flow: Flow, attempt: int, error: str) -> None:
+    if flow.alert_after is not None and attempt == flow.alert_after:
+        alerts.open_alert(
+            cause=f"{run.operation.kind}_failed",
+            town=run.town,
+            severity="critical",
+            message=f"{run.town}: {run.operation.kind} still fails after {attempt} tries at "
+            f"“{run.operation.step}”. {error}",
+            now=run.now,
+            data={"operation": str(run.operation.pk)},
+        )

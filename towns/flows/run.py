@@ -1,0 +1,84 @@
+"""A run: what a step gets to see and how it saves what it learns."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from towns import history
+from towns.models import Operation, Town
+from towns.services import Services
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the operation over; this one must leave it alone."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One claimed operation and its town. Every save fails with LeaseLost when it isn't ours."""
+
+    operation: Operation
+    town: Town
+    services: Services
+
+    @property
+    def now(self) -> datetime:
+        """The present time."""
+        return self.services.clock.now()
+
+    @property
+    def actor(self) -> history.Actor:
+        """Whoever asked for the operation."""
+        return history.Actor.of(self.operation)
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What earlier steps remembered. Change it through `remember`."""
+        return self.operation.learned
+
+    def save_operation(self, **fields: Any) -> None:
+        """Save fields of the operation, if the lease is still ours; else LeaseLost."""
+        mine = Operation.objects.filter(
+            pk=self.operation.pk, lease_number=self.operation.lease_number, state="open"
+        )
+        if mine.update(**fields) != 1:
+            raise LeaseLost(str(self.operation.pk))
+        for name, value in fields.items():
+            setattr(self.operation, name, value)
+
+    def remember(self, **values: Any) -> None:
+        """Save at once what a step learned: ids first, before anything else happens."""
+        self.save_operation(learned={**self.operation.learned, **values})
+
+    def report(self, **values: Any) -> None:
+        """Remember facts that belong in the operation's final event."""
+        self.remember(report={**self.learned.get("report", {}), **values})
+
+    @transaction.atomic
+    def save_town(self, **fields: Any) -> None:
+        """Save fields of the town (never its status), if the lease is still ours."""
+        history.lock_town(self.town.pk)  # before the operation's row: one order for everybody
+        self.save_operation(lease_owner=self.operation.lease_owner)
+        Town.objects.filter(pk=self.town.pk).update(**fields)
+        for name, value in fields.items():
+            setattr(self.town, name, value)
+
+    @transaction.atomic
+    def record(self, kind: str, reason: str, **data: Any) -> None:
+        """Write a lifecycle event that changes no status, if the lease is still ours."""
+        self.save_operation(lease_owner=self.operation.lease_owner)
+        history.record(
+            self.town,
+            kind,
+            actor=self.actor,
+            now=self.now,
+            reason=reason,
+            operation=self.operation,
+            data=data,
+        )
+
+    def reload_town(self) -> None:
+        """Read the town again: a person may have changed their mind meanwhile."""
+        self.town.refresh_from_db()

@@ -1,0 +1,72 @@
+"""Steps about volumes. A volume with data is only ever destroyed by `destroy`."""
+
+from django.conf import settings
+
+from towns import addresses
+from towns.flows.outcome import Done, Outcome, Wait
+from towns.flows.run import Run
+from towns.services.errors import NotFound
+from towns.services.fly import Volume, VolumeSpec
+
+
+def ensure_volume(run: Run) -> Outcome:
+    """Make the volume of the town's generation, or adopt it if it was made but not saved.
+
+    A recorded volume that exists is used; in recovery an earlier step has proved it lost, and
+    `needs_volume` says so.
+    """
+    town = run.town
+    kept = run.learned.get("volume_id") or (
+        "" if run.learned.get("needs_volume") else town.volume_id
+    )
+    if kept:
+        run.services.fly.get_volume(kept)
+        if town.volume_id != kept:
+            run.save_town(volume_id=kept)
+        return Done(f"{kept} is there")
+    volume = _newest_by_name(run) or run.services.fly.create_volume(_volume_spec(run))
+    run.remember(volume_id=volume.id)
+    run.save_town(volume_id=volume.id)
+    return Done(volume.id)
+
+
+def _newest_by_name(run: Run) -> Volume | None:
+    """Volume names are not unique: the newest of exactly this name that isn't going away."""
+    name = addresses.volume_name(run.town)
+    usable = [
+        volume
+        for volume in run.services.fly.list_volumes()
+        if volume.name == name and not volume.going_away
+    ]
+    return max(usable, key=lambda volume: (volume.created_at, volume.id), default=None)
+
+
+def _volume_spec(run: Run) -> VolumeSpec:
+    return VolumeSpec(
+        name=addresses.volume_name(run.town),
+        region=run.town.region,
+        size_gb=settings.GASTOWN_VOLUME_SIZE_GB,
+        cpus=settings.GASTOWN_MACHINE_CPUS,
+        memory_mb=settings.GASTOWN_MACHINE_MEMORY_MB,
+    )
+
+
+def remove_volume(run: Run) -> Outcome:
+    """Destroy the volume and wait until it is seen gone. The flow has proved that it may go.
+
+    One that was made but not saved is found by its name.
+    """
+    if not run.town.volume_id and (unsaved := _newest_by_name(run)) is not None:
+        run.save_town(volume_id=unsaved.id)
+    volume_id = run.town.volume_id
+    if not volume_id:
+        return Done("there is none")
+    try:
+        volume = run.services.fly.get_volume(volume_id)
+        if volume.state == "destroyed":
+            return Done(f"{volume_id} is gone")
+        if not volume.going_away:
+            run.services.fly.destroy_volume(volume_id)
+    except NotFound:
+        return Done(f"{volume_id} is gone")
+    return Wait(2, f"Volume {volume_id} is going away.")

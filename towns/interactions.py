@@ -1,0 +1,97 @@
+"""Signs that an owner uses a town: noted with few writes, and what wakes a sleeping one.
+
+Looks by staff, peeks and lists come here not at all.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from towns import actions, history
+from towns.actions import NotAllowed
+from towns.history import Actor
+from towns.models import Operation, Town
+from towns.words import DesiredState, InteractionKind, OperationState, Status, StopReason
+
+
+def touch(town: Town, *, kind: InteractionKind, now: datetime) -> bool:
+    """Note an interaction; returns whether it was written.
+
+    At most one write per town in `GASTOWN_INTERACTION_COALESCE_SECONDS`, however many callers
+    there are: a fresh row costs no statement, a stale one a single conditional UPDATE.
+    """
+    return _note(
+        town, "last_interaction_at", now, last_interaction_at=now, last_interaction_kind=kind
+    )
+
+
+def visit(town: Town, *, actor: Actor, kind: InteractionKind, now: datetime) -> Operation | None:
+    """Note an interaction by or for the owner, and wake the town if it sleeps for being idle.
+
+    Returns the operation that wakes it, also when somebody else was faster; None if none is
+    called for. A town that a person stopped stays so, unless `GASTOWN_AUTO_RESUME` is `always`.
+    """
+    if town.destroyed_at is not None:
+        return None
+    touch(town, kind=kind, now=now)
+    if not wakes(town):
+        return None
+    with transaction.atomic():
+        # The row was read before this transaction: only under its lock is it certain that no
+        # person has stopped the town, and no other visit has started it, meanwhile.
+        if wakes(history.lock_town(town.pk)):
+            return _start(town, actor, kind, now)
+        return _open_operation(town)
+
+
+def wakes(town: Town) -> bool:
+    """Whether a visit starts the town: it sleeps for being idle, or is about to."""
+    idle = town.stop_reason == StopReason.IDLE
+    if town.status == Status.STOPPED:
+        return idle or settings.GASTOWN_AUTO_RESUME == "always"
+    return (
+        town.status == Status.STOPPING and idle and town.desired_state == DesiredState.STOPPED
+    )
+
+
+def websocket_message(town: Town, now: datetime) -> bool:
+    """Note that somebody opened a WebSocket or sent something through it: an interaction."""
+    seen = _note(
+        town, "websocket_message_at", now, websocket_message_at=now, websocket_seen_at=now
+    )
+    return touch(town, kind=InteractionKind.WEBSOCKET, now=now) or seen
+
+
+def websocket_seen(town: Town, now: datetime) -> bool:
+    """Note that a WebSocket is open. Pings and reconnects are no interaction, and wake nothing."""
+    return _note(town, "websocket_seen_at", now, websocket_seen_at=now)
+
+
+def _note(town: Town, clock: str, now: datetime, **values: object) -> bool:
+    """Write the values unless `clock` is fresh; the row in hand gets what was written."""
+    stale = now - timedelta(seconds=settings.GASTOWN_INTERACTION_COALESCE_SECONDS)
+    known: datetime | None = getattr(town, clock)
+    if known is not None and known > stale:
+        return False
+    due = Q(**{f"{clock}__isnull": True}) | Q(**{f"{clock}__lte": stale})
+    if Town.objects.filter(due, pk=town.pk).update(**values) != 1:
+        return False
+    for name, value in values.items():
+        setattr(town, name, value)
+    return True
+
+
+def _start(town: Town, actor: Actor, kind: InteractionKind, now: datetime) -> Operation | None:
+    try:
+        requested = actions.request_start(
+            town.pk, actor=actor, now=now, reason="its owner is back", kind=kind
+        )
+    except NotAllowed:  # somebody was faster
+        return _open_operation(town)
+    return requested.operation
+
+
+def _open_operation(town: Town) -> Operation | None:
+    return Operation.objects.filter(town=town, state=OperationState.OPEN).first()
