@@ -125,7 +125,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
 
     def get_form(
         self, request: HttpRequest, obj: Town | None = None, change: bool = False, **kwargs: Any
-    ) -> type[forms.ModelForm[Town]]:
+    ) -> "type[forms.ModelForm[Town]]":
         """One form to make a town, another to change one."""
         kwargs["form"] = TownAddForm if obj is None else TownChangeForm
         return super().get_form(request, obj, change, **kwargs)

@@ -1,7 +1,7 @@
 """The forms of the town pages: what may be changed, and what a new town needs."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django import forms
 from django.conf import settings
@@ -22,7 +22,13 @@ T = TypeVar("T")
 CHANGEABLE = ("idle_timeout_minutes", "auto_stop", "keep_awake_until", "hold_reason")
 
 
-class TownChangeForm(forms.ModelForm[Town]):
+if TYPE_CHECKING:
+    TownModelForm = forms.ModelForm[Town]
+else:
+    TownModelForm = forms.ModelForm
+
+
+class TownChangeForm(TownModelForm):
     """What staff may change of a town; everything else follows from operations."""
 
     clear_restarts = forms.BooleanField(
@@ -52,7 +58,7 @@ class TownChangeForm(forms.ModelForm[Town]):
         return self.cleaned_data
 
 
-class TownAddForm(forms.ModelForm[Town]):
+class TownAddForm(TownModelForm):
     """A new town for somebody who has an account."""
 
     owner_name = forms.CharField(label="Owner", help_text="The user's name.")

@@ -1,0 +1,125 @@
+"""What holds automation back: freezes, open breakers, and the budget of recoveries."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from towns import alerts
+from towns.history import Actor
+from towns.models import Breaker, Freeze, Operation, Town
+from towns.words import OperationKind
+
+FLEET = "fleet"
+
+
+def freeze(
+    scope: str, *, reason: str, actor: Actor, now: datetime, until: datetime | None = None
+) -> Freeze:
+    """Halt automatic actions. A freeze of the scope that stands already gets the new reason."""
+    fields = {"reason": reason, "actor": actor.name, "until": until}
+    standing = standing_freeze(scope, now)
+    if standing is None:
+        try:
+            with transaction.atomic():
+                return Freeze.objects.create(scope=scope, since=now, **fields)
+        except IntegrityError:  # somebody was faster
+            standing = Freeze.objects.get(scope=scope, thawed_at=None)
+    Freeze.objects.filter(pk=standing.pk).update(**fields)
+    standing.refresh_from_db()
+    return standing
+
+
+def thaw(scope: str, *, actor: Actor, now: datetime) -> bool:
+    """Let automatic actions go on; returns whether there was a freeze."""
+    standing = Freeze.objects.filter(scope=scope, thawed_at=None)
+    thawed = standing.update(thawed_at=now, thawed_by=actor.name) > 0
+    if scope == Freeze.Scope.RECOVERY:
+        alerts.resolve_alerts(
+            subject=FLEET, causes=["recovery_frozen"], resolution=f"thawed by {actor.name}", now=now
+        )
+    return thawed
+
+
+def standing_freeze(scope: str, now: datetime) -> Freeze | None:
+    """The freeze of a scope that stands now, or None. One whose time is over is ended."""
+    found = Freeze.objects.filter(scope=scope, thawed_at=None).first()
+    if found is not None and found.until is not None and found.until <= now:
+        Freeze.objects.filter(pk=found.pk, thawed_at=None).update(
+            thawed_at=found.until, thawed_by="its time was over"
+        )
+        return None
+    return found
+
+
+def frozen(now: datetime) -> str | None:
+    """Why no automatic action may be taken now; None when it may."""
+    standing = standing_freeze(Freeze.Scope.ALL, now)
+    return (
+        None if standing is None else f"Automation is frozen by {standing.actor}: {standing.reason}"
+    )
+
+
+def scopes(town: Town) -> tuple[str, ...]:
+    """The breakers that a town is under."""
+    return (FLEET, f"region:{town.region}", f"image:{town.image}")
+
+
+def open_breakers() -> dict[str, Breaker]:
+    """The breakers that hold towns back now, by their scope."""
+    return {breaker.scope: breaker for breaker in Breaker.objects.all()}
+
+
+def held_by_breaker(town: Town, breakers: dict[str, Breaker]) -> Breaker | None:
+    """The breaker that holds a town back, or None."""
+    return next((breakers[scope] for scope in scopes(town) if scope in breakers), None)
+
+
+def hold_recovery(operation: Operation, now: datetime) -> str | None:
+    """Why an automatic recovery has to wait; None when it may go on.
+
+    Too many at once are a fault of ours or of Fly's until staff confirm: the recovery that is one
+    too many freezes recovery, with one alert.
+    """
+    if (why := frozen(now)) is not None:
+        return why
+    breaker = held_by_breaker(operation.town, open_breakers())
+    if breaker is not None:
+        return f"Nothing is recovered while the breaker is open. {breaker.reason}"
+    standing = standing_freeze(Freeze.Scope.RECOVERY, now)
+    if standing is None and _is_one_too_many(operation):
+        limit, minutes = settings.GASTOWN_RECOVERY_LIMIT, settings.GASTOWN_RECOVERY_WINDOW_MINUTES
+        reason = (
+            f"Over {limit} automatic recoveries within {minutes} min: many towns gone at once is "
+            "our fault or Fly's until staff confirm."
+        )
+        rule = Actor.automation("rule:recovery-budget")
+        standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=rule, now=now)
+        alerts.open_alert(
+            cause="recovery_frozen",
+            subject=FLEET,
+            severity="critical",
+            message=f"Automatic recovery is frozen. {reason} Check the Fly token and the app, then "
+            "let it go on: `manage.py automation thaw --scope recovery`.",
+            now=now,
+        )
+    return None if standing is None else f"Recovery is frozen. {standing.reason}"
+
+
+def _is_one_too_many(operation: Operation) -> bool:
+    """Decided by the order in which they were asked for, so that every worker says the same."""
+    window = timedelta(minutes=settings.GASTOWN_RECOVERY_WINDOW_MINUTES)
+    since = operation.created_at - window
+    thawed = Freeze.objects.filter(scope=Freeze.Scope.RECOVERY, thawed_at__isnull=False).first()
+    if thawed is not None and thawed.thawed_at is not None:
+        if thawed.thawed_at >= operation.created_at:
+            return False
+        since = max(since, thawed.thawed_at)
+    before = Q(created_at__lt=operation.created_at) | Q(
+        created_at=operation.created_at, pk__lt=operation.pk
+    )
+    earlier = Operation.objects.filter(
+        before, kind=OperationKind.RECOVER, automatic=True, created_at__gt=since
+    )
+    return earlier.count() >= settings.GASTOWN_RECOVERY_LIMIT

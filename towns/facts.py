@@ -1,0 +1,25 @@
+"""What a town's row says, as the values that `policy` takes."""
+
+from datetime import timedelta
+
+from towns.models import Town
+from towns.policy import IdleFacts
+from towns.words import CheckResult
+
+
+def idle_facts(town: Town) -> IdleFacts:
+    """What is known of a town's use, from its row."""
+    return IdleFacts(
+        auto_stop=town.auto_stop,
+        idle_timeout=timedelta(minutes=town.idle_timeout_minutes),
+        hold_reason=town.hold_reason,
+        keep_awake_until=town.keep_awake_until,
+        last_interaction_at=town.last_interaction_at,
+        awake_since=town.awake_since,
+        websocket_seen_at=town.websocket_seen_at,
+        websocket_message_at=town.websocket_message_at,
+        checked_at=town.last_checked_at,
+        result=CheckResult(town.last_result) if town.last_result else None,
+        polecats_active=town.figure("polecats_active"),
+        merge_queue=town.figure("merge_queue"),
+    )
