@@ -10,7 +10,8 @@ class TownsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from towns import checks, triggers  # noqa: F401  (importing registers the checks)
+        from towns import checks, schedules, triggers  # noqa: F401  (importing registers the checks)
 
         pre_migrate.connect(triggers.drop, sender=self)
         post_migrate.connect(triggers.create, sender=self)
+        post_migrate.connect(schedules.after_migrate, sender=self)

@@ -1,5 +1,6 @@
 """What holds automation back: freezes, open breakers, and the budget of recoveries."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -61,9 +62,9 @@ def frozen(now: datetime) -> str | None:
     )
 
 
-def scopes(town: Town) -> tuple[str, ...]:
+def scopes(town: Town) -> list[str]:
     """The breakers that a town is under."""
-    return (FLEET, f"region:{town.region}", f"image:{town.image}")
+    return [FLEET, f"region:{town.region}", *([f"image:{town.image}"] if town.image else [])]
 
 
 def open_breakers() -> dict[str, Breaker]:
@@ -71,9 +72,9 @@ def open_breakers() -> dict[str, Breaker]:
     return {breaker.scope: breaker for breaker in Breaker.objects.all()}
 
 
-def held_by_breaker(town: Town, breakers: dict[str, Breaker]) -> Breaker | None:
-    """The breaker that holds a town back, or None."""
-    return next((breakers[scope] for scope in scopes(town) if scope in breakers), None)
+def breakers_over(town: Town, standing: Mapping[str, Breaker]) -> list[Breaker]:
+    """Those of the open breakers that a town is under."""
+    return [standing[scope] for scope in scopes(town) if scope in standing]
 
 
 def hold_recovery(operation: Operation, now: datetime) -> str | None:
@@ -84,8 +85,7 @@ def hold_recovery(operation: Operation, now: datetime) -> str | None:
     """
     if (why := frozen(now)) is not None:
         return why
-    breaker = held_by_breaker(operation.town, open_breakers())
-    if breaker is not None:
+    for breaker in breakers_over(operation.town, open_breakers()):
         return f"Nothing is recovered while the breaker is open. {breaker.reason}"
     standing = standing_freeze(Freeze.Scope.RECOVERY, now)
     if standing is None and _is_one_too_many(operation):
@@ -122,4 +122,5 @@ def _is_one_too_many(operation: Operation) -> bool:
     earlier = Operation.objects.filter(
         before, kind=OperationKind.RECOVER, automatic=True, created_at__gt=since
     )
-    return earlier.count() >= settings.GASTOWN_RECOVERY_LIMIT
+    limit: int = settings.GASTOWN_RECOVERY_LIMIT
+    return earlier.count() >= limit

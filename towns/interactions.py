@@ -51,16 +51,12 @@ def wakes(town: Town) -> bool:
     idle = town.stop_reason == StopReason.IDLE
     if town.status == Status.STOPPED:
         return idle or settings.GASTOWN_AUTO_RESUME == "always"
-    return (
-        town.status == Status.STOPPING and idle and town.desired_state == DesiredState.STOPPED
-    )
+    return town.status == Status.STOPPING and idle and town.desired_state == DesiredState.STOPPED
 
 
 def websocket_message(town: Town, now: datetime) -> bool:
     """Note that somebody opened a WebSocket or sent something through it: an interaction."""
-    seen = _note(
-        town, "websocket_message_at", now, websocket_message_at=now, websocket_seen_at=now
-    )
+    seen = _note(town, "websocket_message_at", now, websocket_message_at=now, websocket_seen_at=now)
     return touch(town, kind=InteractionKind.WEBSOCKET, now=now) or seen
 
 

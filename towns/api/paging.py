@@ -39,9 +39,7 @@ class Keyset:
     id_type: Callable[[str], Any]
     time: str | None = None
 
-    def page(
-        self, rows: QuerySet[ModelT], paging: Paging
-    ) -> tuple[list[ModelT], str | None]:
+    def page(self, rows: QuerySet[ModelT], paging: Paging) -> tuple[list[ModelT], str | None]:
         """The rows of the page, in one statement, and the cursor of the next one."""
         if paging.cursor:
             rows = rows.filter(self._older_than(paging.cursor))

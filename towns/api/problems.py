@@ -86,9 +86,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def document_response(document: dict[str, Any]) -> HttpResponse:
     """The answer with a problem document that was made before."""
-    return HttpResponse(
-        json.dumps(document), status=document["status"], content_type=CONTENT_TYPE
-    )
+    return HttpResponse(json.dumps(document), status=document["status"], content_type=CONTENT_TYPE)
 
 
 def _invalid_input(errors: list[dict[str, Any]]) -> Problem:

@@ -19,7 +19,8 @@ validate_name = RegexValidator(
 
 def default_idle_timeout() -> int:
     """The idle timeout of a new town, in minutes."""
-    return settings.GASTOWN_IDLE_TIMEOUT_MINUTES
+    minutes: int = settings.GASTOWN_IDLE_TIMEOUT_MINUTES
+    return minutes
 
 
 class Town(models.Model):

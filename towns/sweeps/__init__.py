@@ -1,0 +1,1 @@
+"""Sweeps: one pass over all towns that are due: find, probe, decide, record, request."""

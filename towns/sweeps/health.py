@@ -1,0 +1,145 @@
+"""The health sweep (product.md 1.1): split into chunks, each probed and stored on its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from towns.models import Sweep, SweepChunk, Town
+from towns.services import Services
+from towns.sweeps.observing import Observation, Tally, due_towns, observe, store
+from towns.sweeps.restarts import Decision, decide_restarts, update_breakers
+from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.words import ACTIVE
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep by hand did; `observations` are kept where they are few or asked for."""
+
+    slot: datetime | None = None
+    results: dict[str, int] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def unhandled(self) -> int:
+        """Towns that could not be asked."""
+        return self.results.get("unknown", 0)
+
+
+def begin_sweep(slot: datetime, now: datetime) -> Sweep | None:
+    """Split the fleet into chunks of towns by key ranges; None when there is nothing to begin."""
+    period = settings.GASTOWN_HEALTH_PERIOD_SECONDS
+    with transaction.atomic():
+        sweep = open_sweep(Sweep.Kind.HEALTH, slot, period_seconds=period, now=now)
+        if sweep is None or sweep.chunks.exists():
+            return sweep
+        due = Town.objects.filter(status__in=ACTIVE).order_by("pk").values_list("pk", flat=True)
+        ranges = list(_ranges(list(due), settings.GASTOWN_SWEEP_CHUNK_SIZE))
+        SweepChunk.objects.bulk_create(
+            SweepChunk(sweep=sweep, number=number, first_town=first, last_town=last)
+            for number, (first, last, _) in enumerate(ranges)
+        )
+        sweep.towns = sum(size for _, _, size in ranges)
+        sweep.save(update_fields=["towns"])
+    return sweep
+
+
+def _ranges(ids: Sequence[UUID], size: int) -> Iterable[tuple[UUID, UUID, int]]:
+    for begin in range(0, len(ids), size):
+        part = ids[begin : begin + size]
+        yield part[0], part[-1], len(part)
+
+
+def run_chunk(chunk: SweepChunk, services: Services) -> Tally:
+    """Probe and store one chunk, once. A chunk that was done already is left alone."""
+    if chunk.finished_at is not None:
+        return Tally()
+    due = due_towns(pk__gte=chunk.first_town, pk__lte=chunk.last_town)
+    observations = observe(due, services)
+    now = services.clock.now()
+    with transaction.atomic():
+        tally = store(observations, slot=chunk.sweep.slot, now=now)
+        SweepChunk.objects.filter(pk=chunk.pk, finished_at=None).update(
+            finished_at=now, counts=tally.as_json()
+        )
+    return tally
+
+
+def conclude(sweep: Sweep, services: Services) -> list[Decision]:
+    """Once all chunks are done, and once only: judge the fleet, and restart whom it allows."""
+    if sweep.chunks.filter(finished_at=None).exists():
+        return []
+    tally = Tally()
+    for counts in sweep.chunks.values_list("counts", flat=True):
+        tally.add_json(counts)
+    now = services.clock.now()
+    if not finish_sweep(sweep, now, summary=tally.as_json()):
+        return []
+    update_breakers(tally, services, now)
+    return decide_restarts(services, now)
+
+
+def sweep_fleet(
+    slot: datetime, services: Services, *, on_towns: Progress = lambda _count: None
+) -> SweepReport:
+    """The whole sweep of a slot in this process, for the command; `on_towns` hears of progress."""
+    sweep = begin_sweep(slot, services.clock.now())
+    if sweep is None:
+        return SweepReport(slot, note="This slot was swept already, or is being swept.")
+    tally = Tally()
+    for chunk in sweep.chunks.select_related("sweep"):
+        done = run_chunk(chunk, services)
+        tally.add_json(done.as_json())
+        on_towns(sum(done.results.values()))
+    decisions = conclude(sweep, services)
+    return SweepReport(slot, dict(tally.results), decisions=decisions)
+
+
+def sweep_named(towns: Sequence[Town], services: Services) -> SweepReport:
+    """Probe just these, at once, whatever the slot; restarts follow as from any sweep."""
+    if not towns:
+        return SweepReport()
+    due = due_towns(pk__in=[town.pk for town in towns])
+    observations = observe(due, services)
+    now = services.clock.now()
+    tally = store(observations, slot=None, now=now)
+    tally.results["skipped"] += len(towns) - len(due)
+    decisions = decide_restarts(services, now, only=[town.pk for town in due])
+    return SweepReport(None, dict(tally.results), observations, decisions)
+
+
+def look_only(services: Services, towns: Sequence[Town] | None = None) -> SweepReport:
+    """A dry run: probe and judge, store nothing, request nothing."""
+    named = {} if towns is None else {"pk__in": [town.pk for town in towns]}
+    due = due_towns(**named)
+    report = SweepReport()
+    size = settings.GASTOWN_SWEEP_CHUNK_SIZE
+    for begin in range(0, len(due), size):
+        report.observations += observe(due[begin : begin + size], services)
+    for one in report.observations:
+        name = one.judgement.result.value
+        report.results[name] = report.results.get(name, 0) + 1
+    if towns is not None:
+        report.results["skipped"] = len(towns) - len(due)
+    return report
+
+
+def facts_of(observation: Observation) -> dict[str, Any]:
+    """An observation as JSON, for the commands."""
+    return {
+        "town": str(observation.town),
+        "id": str(observation.town.pk),
+        "result": observation.judgement.result.value,
+        "kind": observation.judgement.kind.value if observation.judgement.kind else None,
+        "reason": observation.judgement.reason,
+        "latency_ms": observation.probe.latency_ms,
+    }

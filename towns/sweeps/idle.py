@@ -1,0 +1,163 @@
+"""The idle sweep (product.md 1.4): stops who has no work and no visitor, and says why not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from towns import actions, automation
+from towns.facts import idle_facts
+from towns.history import Actor
+from towns.models import Breaker, Operation, Sweep, Town
+from towns.policy import IdleRules, awake_because, idle_stop_at
+from towns.rules import idle_rules
+from towns.services import Services
+from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.words import OperationState, Status
+
+ACTOR = Actor.automation("sweep:idle")
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class IdleDecision:
+    """What was decided about one town: it is stopped, or what holds it awake, until when."""
+
+    town: Town
+    stops: bool
+    held: list[str]
+    stop_at: datetime | None
+    why: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the command."""
+        return {
+            "town": str(self.town),
+            "id": str(self.town.pk),
+            "stops": self.stops,
+            "awake_because": self.held,
+            "idle_stop_at": self.stop_at.isoformat() if self.stop_at else None,
+            "why": self.why,
+        }
+
+
+@dataclass(slots=True)
+class IdleReport:
+    """What the sweep did; only decisions to stop are kept for a whole fleet."""
+
+    slot: datetime | None = None
+    looked_at: int = 0
+    stopped: int = 0
+    decisions: list[IdleDecision] = field(default_factory=list)
+    note: str = ""
+
+
+def sweep_idle(
+    services: Services,
+    *,
+    slot: datetime | None = None,
+    towns: Sequence[Town] | None = None,
+    dry_run: bool = False,
+) -> IdleReport:
+    """Stop the idle: of the whole fleet once in a `slot`, or just the named `towns` now."""
+    now = services.clock.now()
+    report = IdleReport(slot)
+    sweep = None
+    if slot is not None and not dry_run:
+        period = settings.GASTOWN_IDLE_PERIOD_SECONDS
+        sweep = open_sweep(Sweep.Kind.IDLE, slot, period_seconds=period, now=now)
+        if sweep is None:
+            report.note = "This slot was swept already, or is being swept."
+            return report
+    if (frozen := automation.frozen(now)) is not None:
+        report.note = frozen
+    rules, breakers = idle_rules(), automation.open_breakers()
+    for town in _running(towns):
+        report.looked_at += 1
+        decision = _decide(town, now, rules, breakers, frozen)
+        if decision.stops and not dry_run:
+            decision = _stop(decision, now)
+        report.stopped += decision.stops
+        if decision.stops or towns is not None or dry_run:
+            report.decisions.append(decision)
+    if sweep is not None:
+        summary = {"looked_at": report.looked_at, "stopped": report.stopped, "note": report.note}
+        finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary)
+    return report
+
+
+def _running(towns: Sequence[Town] | None) -> Iterator[Town]:
+    """Towns that run with no operation under way, in batches by key."""
+    busy = Operation.objects.filter(state=OperationState.OPEN).values("town_id")
+    found = (
+        Town.objects.filter(status=Status.RUNNING)
+        .exclude(pk__in=busy)
+        .select_related("owner")
+        .order_by("pk")
+    )
+    if towns is not None:
+        yield from found.filter(pk__in=[town.pk for town in towns])
+        return
+    yield from _in_batches(found.filter(auto_stop=True, hold_reason=""))
+
+
+def _in_batches(found: QuerySet[Town]) -> Iterator[Town]:
+    part = list(found[:BATCH])
+    while part:
+        yield from part
+        part = list(found.filter(pk__gt=part[-1].pk)[:BATCH])
+
+
+def _decide(
+    town: Town,
+    now: datetime,
+    rules: IdleRules,
+    breakers: dict[str, Breaker],
+    frozen: str | None,
+) -> IdleDecision:
+    facts = idle_facts(town)
+    held = [hold.value for hold in awake_because(facts, now, rules)]
+    stop_at = idle_stop_at(facts, now, rules)
+    if held:
+        return IdleDecision(town, False, held, stop_at)
+    if frozen is not None:
+        return IdleDecision(town, False, held, stop_at, frozen)
+    for breaker in automation.breakers_over(town, breakers):
+        why = f"the breaker of {breaker.scope} is open: {breaker.reason}"
+        return IdleDecision(town, False, held, stop_at, why)
+    return IdleDecision(town, True, held, stop_at, _why(town))
+
+
+def _why(town: Town) -> str:
+    return (
+        f"no active polecats and no interaction for over {town.idle_timeout_minutes} min"
+        if town.last_interaction_at
+        else f"no active polecats and nobody came for over {town.idle_timeout_minutes} min"
+    )
+
+
+def _stop(decision: IdleDecision, now: datetime) -> IdleDecision:
+    """Ask for the stop, with the inputs of the rule; the flow looks again before it acts."""
+    town = decision.town
+    data = {
+        "rule": "idle",
+        "idle_timeout_minutes": town.idle_timeout_minutes,
+        "last_interaction_at": _iso(town.last_interaction_at),
+        "last_interaction_kind": town.last_interaction_kind,
+        "polecats_active": town.figure("polecats_active"),
+        "checked_at": _iso(town.last_checked_at),
+    }
+    try:
+        actions.request_stop(
+            town.pk, actor=ACTOR, now=now, reason=decision.why, idle=True, data=data
+        )
+    except actions.NotAllowed as error:  # somebody was faster
+        return IdleDecision(town, False, decision.held, decision.stop_at, error.reason)
+    return decision
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
