@@ -1,0 +1,213 @@
+"""Restarts after a sweep: limits, the budget, and the platform-is-down rule."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.factories import NOW, make_operation, make_town
+from tests.sweeps.fakes import FakeFleet
+from towns import automation
+from towns.history import Actor
+from towns.models import Alert, Breaker, LifecycleEvent, Operation, Town
+from towns.sweeps.health import sweep_fleet
+from towns.words import OperationKind, OperationState, Status
+
+pytestmark = pytest.mark.django_db
+
+
+def failing_town(**fields: object) -> Town:
+    """One more failure is its third."""
+    return make_town(consecutive_failures=2, episode_since=NOW - timedelta(minutes=6), **fields)
+
+
+def sweep(fleet: FakeFleet, number: int = 0) -> None:
+    fleet.clock.moment = NOW + timedelta(minutes=3 * number)
+    sweep_fleet(fleet.clock.moment, fleet.services)
+
+
+def restarts() -> int:
+    return Operation.objects.filter(kind=OperationKind.RESTART, state=OperationState.OPEN).count()
+
+
+def reasons() -> list[str]:
+    return list(
+        LifecycleEvent.objects.filter(kind="not_restarted").values_list("reason", flat=True)
+    )
+
+
+def past_restart(town: Town, minutes_ago: int) -> None:
+    make_operation(
+        town,
+        OperationKind.RESTART,
+        state=OperationState.SUCCEEDED,
+        automatic=True,
+        created_at=NOW - timedelta(minutes=minutes_ago),
+    )
+
+
+def test_it_works(fleet: FakeFleet) -> None:
+    fleet.break_town(failing_town())
+    sweep(fleet)
+    assert restarts() == 1
+
+
+def test_kilo_1653_a_used_up_budget_means_error_and_no_further_restart(fleet: FakeFleet) -> None:
+    town = failing_town()
+    fleet.break_town(town)
+    for minutes in (12, 20, 29):
+        past_restart(town, minutes)
+    sweep(fleet, 0)
+    sweep(fleet, 1)
+    town.refresh_from_db()
+    assert town.status == Status.ERROR
+    assert restarts() == 0
+    assert [alert.cause for alert in town.alerts.all()] == ["restart_limit"]
+
+
+def test_staff_can_clear_the_limit(fleet: FakeFleet) -> None:
+    town = failing_town(restarts_cleared_at=NOW - timedelta(minutes=5))
+    fleet.break_town(town)
+    for minutes in (12, 20, 29):
+        past_restart(town, minutes)
+    sweep(fleet)
+    assert restarts() == 1
+
+
+def test_at_most_ten_restarts_are_under_way_the_longest_failing_first(fleet: FakeFleet) -> None:
+    for _ in range(60):
+        make_town()
+    towns = [
+        make_town(
+            status=Status.UNHEALTHY,
+            consecutive_failures=3,
+            episode_since=NOW - timedelta(minutes=60 - number),
+        )
+        for number in range(12)
+    ]
+    for town in towns:
+        fleet.break_town(town)
+    sweep(fleet)
+    assert restarts() == 10
+    waiting = set(Town.objects.filter(status=Status.UNHEALTHY))
+    assert waiting == set(towns[10:])
+    assert len(reasons()) == 2
+    assert "its turn later" in reasons()[0]
+
+
+def test_many_newly_failing_towns_open_the_breaker(fleet: FakeFleet) -> None:
+    victim = failing_town()
+    towns = [make_town() for _ in range(5)]
+    for town in [victim, *towns]:
+        fleet.break_town(town)
+    sweep(fleet)
+    assert restarts() == 0
+    assert {breaker.scope for breaker in Breaker.objects.all()} == {
+        "fleet",
+        "region:iad",
+        "image:registry.test/town:1",
+    }
+    assert reasons() == ["the breaker of fleet is open: 5 of 6 towns (83 %) of fleet newly fail."]
+
+
+def test_staff_get_one_alert_for_the_fleet(fleet: FakeFleet) -> None:
+    for _ in range(6):
+        fleet.break_town(make_town())
+    sweep(fleet, 0)
+    sweep(fleet, 1)
+    assert Alert.objects.filter(subject="fleet", cause="platform_down").count() == 1
+
+
+def test_the_rule_holds_for_a_region_alone(fleet: FakeFleet) -> None:
+    for _ in range(40):
+        make_town(region="iad", image="a")
+    for _ in range(5):
+        fleet.break_town(make_town(region="ams", image="b"))
+    elsewhere = failing_town(region="iad", image="a")
+    fleet.break_town(elsewhere)
+    sweep(fleet)
+    assert {breaker.scope for breaker in Breaker.objects.all()} == {"region:ams", "image:b"}
+    assert Operation.objects.get().town == elsewhere
+
+
+def test_failures_go_on_being_counted_behind_an_open_breaker(fleet: FakeFleet) -> None:
+    towns = [make_town() for _ in range(6)]
+    for town in towns:
+        fleet.break_town(town)
+    for number in range(4):
+        sweep(fleet, number)
+    assert restarts() == 0
+    assert set(Town.objects.values_list("consecutive_failures", flat=True)) == {4}
+
+
+def test_the_same_reason_is_told_once(fleet: FakeFleet) -> None:
+    for _ in range(6):
+        fleet.break_town(make_town())
+    for number in range(5):
+        sweep(fleet, number)
+    assert len(reasons()) == 6
+
+
+def test_below_the_line_one_canary_goes_first_and_opens_the_way(fleet: FakeFleet) -> None:
+    towns = [make_town() for _ in range(20)]
+    for town in towns[:6]:
+        fleet.break_town(town)
+    for number in range(3):
+        sweep(fleet, number)
+    for town in towns[3:6]:
+        fleet.mend_town(town)
+    sweep(fleet, 3)
+    canary = Operation.objects.get()
+    assert restarts() == 1
+    sweep(fleet, 4)
+    assert restarts() == 1, "the others wait for the canary"
+    Operation.objects.filter(pk=canary.pk).update(state=OperationState.SUCCEEDED)
+    sweep(fleet, 5)
+    assert not Breaker.objects.exists()
+    assert restarts() == 2
+    assert Alert.objects.get(subject="fleet").resolution == "the canary healed"
+
+
+def test_with_nobody_failing_it_closes(fleet: FakeFleet) -> None:
+    towns = [make_town() for _ in range(6)]
+    for town in towns:
+        fleet.break_town(town)
+    sweep(fleet, 0)
+    for town in towns:
+        fleet.mend_town(town)
+    sweep(fleet, 1)
+    assert not Breaker.objects.exists()
+    assert Alert.objects.filter(resolved_at=None).count() == 0
+
+
+def test_while_fly_does_not_answer_nobody_is_restarted(fleet: FakeFleet) -> None:
+    make_town()
+    fleet.break_town(failing_town())
+    fleet.fly.up = False
+    sweep(fleet, 0)
+    assert restarts() == 0
+    assert Breaker.objects.get().reason == "Fly's API does not answer."
+    fleet.fly.up = True
+    sweep(fleet, 1)
+    assert restarts() == 1
+
+
+def test_a_freeze_and_a_hold_stop_restarts_and_say_so(fleet: FakeFleet) -> None:
+    make_town()
+    held = failing_town(hold_reason="I look at it")
+    fleet.break_town(held)
+    sweep(fleet, 0)
+    assert reasons() == ["staff hold it: I look at it"]
+    automation.freeze("all", reason="change window", actor=Actor("ann"), now=NOW)
+    other = failing_town()
+    fleet.break_town(other)
+    sweep(fleet, 1)
+    assert "Automation is frozen by ann: change window" in reasons()
+    assert restarts() == 0
+
+
+def test_unknown_authorises_nothing(fleet: FakeFleet) -> None:
+    make_town(status=Status.UNHEALTHY, consecutive_failures=5, episode_since=NOW)
+    fleet.fly.up = fleet.r2.up = False
+    fleet.break_town(Town.objects.get())
+    sweep(fleet)
+    assert restarts() == 0
