@@ -9,7 +9,7 @@ from typing import Any, cast
 from tests.factories import NOW
 from towns.models import Town
 from towns.probe import HealthReport, Probe, ProbeProblem
-from towns.services import Fly, R2, Sandbox, Services
+from towns.services import R2, Fly, Sandbox, Services
 from towns.services.sandbox import SandboxAddress
 
 

@@ -1,0 +1,38 @@
+"""`python -m bench`: runs everything on a throw-away SQLite database and prints the figures."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main() -> int:
+    """The exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("DATABASE_URL", f"sqlite:///{Path(folder) / 'bench.sqlite3'}")
+        os.environ["GASTOWN_ENV_FILE"] = ""
+        os.environ["DJANGO_SETTINGS_MODULE"] = "gastown_ops.settings"
+        os.environ["DEBUG"] = "true"
+        os.environ["GASTOWN_INTERNAL_API_SECRET"] = "bench"
+        os.environ["GASTOWN_FLY_APP_NAME"] = "towns"
+        os.environ["LOG_LEVEL"] = "ERROR"
+        os.environ["GASTOWN_SANDBOX_URL"] = "http://127.0.0.1:1/{town_id}"
+
+        import django
+
+        django.setup()
+        from django.conf import settings
+        from django.core.management import call_command
+
+        # Every statement would be kept in memory otherwise.
+        settings.DEBUG = False
+        call_command("migrate", verbosity=0)
+        from bench import starts, sweep
+
+        sweep.run(towns=1000, pause=0.05)
+        starts.run(towns=1000)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
