@@ -1,0 +1,1 @@
+"""`make demo`: the whole fleet on one computer, driven by the code that drives Fly."""
