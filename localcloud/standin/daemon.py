@@ -1,0 +1,159 @@
+"""The daemon: holds the flock, beats into state.json, answers for Dolt, keeps the sessions."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import polecats, tmux
+from .town import PREFIX, write_json
+
+SESSIONS = ("hq-mayor", "hq-deacon", f"{PREFIX}-witness", f"{PREFIX}-refinery")
+READY_SECONDS = 15.0
+END_SECONDS = 10.0
+
+
+def up(town: Path) -> int:
+    """Start the daemon unless it runs, and wait until it is there."""
+    if not is_running(town):
+        log = (town / "daemon" / "daemon.log").open("ab")
+        with log:
+            subprocess.Popen(
+                [sys.executable, "-S", "-m", "localcloud.standin", "standin", "daemon", str(town)],
+                cwd=town,
+                env={**os.environ, "GT_HOME": str(town)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if is_running(town) and _answers(dolt_port()):
+            return 0
+        time.sleep(0.02)
+    print("gt (stand-in): the daemon did not come up", file=sys.stderr)
+    return 1
+
+
+def down(town: Path, *, everything: bool) -> int:
+    """End the daemon and its sessions; the polecats only if `everything` goes."""
+    pid = _pid(town)
+    if pid is not None and is_running(town):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
+        while is_running(town) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    for name in SESSIONS:
+        tmux.end(town, name)
+    if everything:
+        # What an agent does last, while it is told to end: only a sync after this has it.
+        (town / ".runtime" / "last-down").write_text(_now())
+        tmux.end_all(town)
+    return 1 if is_running(town) else 0
+
+
+def is_running(town: Path) -> bool:
+    """Does somebody hold the lock?"""
+    try:
+        descriptor = os.open(town / "daemon" / "daemon.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def live(folder: str) -> None:
+    """Be the daemon until SIGTERM."""
+    town = Path(folder)
+    (town / "daemon").mkdir(parents=True, exist_ok=True)
+    lock = os.open(town / "daemon" / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another daemon runs")
+    ends = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ends.set())
+    (town / "daemon" / "daemon.pid").write_text(f"{os.getpid()}\n{secrets.token_hex(8)}")
+    _serve_dolt(town)
+    started, count = _now(), 0
+    period = float(os.environ.get("GT_BEAT_SECONDS", "180"))
+    while True:
+        for name in SESSIONS:
+            tmux.begin(town, name, ["sleep", "1000000"])
+        polecats.mourn(town)
+        if not (town / "ESTOP").exists():
+            count += 1
+            _beat(town, started, count, running=True)
+        if ends.wait(period):
+            break
+    _beat(town, started, count, running=False)
+
+
+def _beat(town: Path, started: str, count: int, *, running: bool) -> None:
+    state = {
+        "running": running,
+        "pid": os.getpid(),
+        "started_at": started,
+        "last_heartbeat": _now(),
+        "heartbeat_count": count,
+    }
+    write_json(town / "daemon" / "state.json", state)
+
+
+def dolt_port() -> int:
+    """Where Dolt is to answer."""
+    return int(os.environ.get("GT_DOLT_PORT") or os.environ.get("DOLT_PORT") or "3307")
+
+
+def _serve_dolt(town: Path) -> None:
+    """Greet whoever connects as a MySQL server does."""
+    port = dolt_port()
+    server = socket.create_server(("127.0.0.1", port), backlog=16)
+    write_json(
+        town / "daemon" / "dolt-state.json",
+        {"running": True, "pid": os.getpid(), "port": port, "databases": ["hq"]},
+    )
+    body = b"\x0a8.0.33-dolt-standin\0" + b"\x01\0\0\0" + b"abcdefgh\0" + b"\0" * 18
+    greeting = len(body).to_bytes(3, "little") + b"\0" + body
+
+    def greet() -> None:
+        while True:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(greeting)
+
+    threading.Thread(target=greet, daemon=True).start()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            return bool(connection.recv(5))
+    except OSError:
+        return False
+
+
+def _pid(town: Path) -> int | None:
+    try:
+        return int((town / "daemon" / "daemon.pid").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
