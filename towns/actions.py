@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from towns import history
-from towns.flows.begin import begin, call_driver
+from towns.flows.begin import begin, call_driver, has_living_namesake
 from towns.flows.wish import Wish
 from towns.history import Actor
 from towns.models import Operation, Town
@@ -251,12 +251,7 @@ def request_restore(town_id: UUID, *, actor: Actor, now: datetime, reason: str =
                 f"{town}: its backup expired on {town.restore_until:%Y-%m-%d}; "
                 "it can't be restored any more."
             )
-        living = Town.objects.filter(owner_id=town.owner_id, name=town.name).exclude(pk=town.pk)
-        if living.exclude(destroyed_at__isnull=False, status=Status.DESTROYED).exists():
-            raise NotAllowed(
-                f"{town} can't be restored while another town of its owner has that name. "
-                "Destroy that one first."
-            )
+        _refuse_a_taken_name(town)
         return ask.begin(DesiredState.RUNNING, stop_reason="")
 
 
@@ -428,12 +423,23 @@ def _destroy_again(ask: _Request, operation: Operation) -> Requested:
 def _call_off_destroy(ask: _Request, touch: dict[str, Any]) -> Requested:
     assert ask.operation is not None
     if ask.town.destroyed_at is None:
-        return ask.follow(
+        requested = ask.follow(
             DesiredState.RUNNING, "Its destroy is called off.", stop_reason="", **touch
         )
+        _hurry(ask.operation, ask.now)
+        return requested
     if ask.kind == OperationKind.RESTORE:
+        _refuse_a_taken_name(ask.town)
         return ask.follow(DesiredState.RUNNING, "It is restored once its destroy has ended.")
     raise NotAllowed(f"{ask.town} is being destroyed. Ask for its restore instead.")
+
+
+def _refuse_a_taken_name(town: Town) -> None:
+    if has_living_namesake(town):
+        raise NotAllowed(
+            f"{town} can't be restored while another town of its owner has that name. "
+            "Destroy that one first."
+        )
 
 
 def _plain(value: Any) -> Any:

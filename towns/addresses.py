@@ -12,6 +12,7 @@ MOUNT_PATH = "/data"
 TOWN_METADATA = "gastown_town_id"
 OWNER_METADATA = "gastown_owner"
 GENERATION_METADATA = "gastown_generation"
+NAME_METADATA = "gastown_town"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -43,11 +44,12 @@ def machine_name(town: Town) -> str:
 
 
 def machine_metadata(town: Town) -> dict[str, str]:
-    """What tells our machines apart: the town, its owner, and which generation it is."""
+    """What tells our machines apart: the town, its owner and name, and which generation it is."""
     return {
         TOWN_METADATA: str(town.pk),
         OWNER_METADATA: town.owner.get_username(),
         GENERATION_METADATA: str(town.generation),
+        NAME_METADATA: str(town),
     }
 
 

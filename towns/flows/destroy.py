@@ -5,7 +5,9 @@ soft-delete it can be called off; from then on it goes on until machine and volu
 """
 
 from django.conf import settings
+from django.db import transaction
 
+from towns import history
 from towns.flows.healthy import await_healthy
 from towns.flows.machines import (
     RESTING,
@@ -21,6 +23,7 @@ from towns.flows.run import Run
 from towns.flows.snapshots import await_snapshot, keep_backup, note_pointer, request_sync
 from towns.flows.volumes import remove_volume
 from towns.models import Backup, Operation
+from towns.services.fly import Machine
 from towns.services.r2 import Verification, live_prefix, retained_prefix
 from towns.words import DesiredState, OperationKind, OperationState
 
@@ -52,7 +55,7 @@ def choose_backup(run: Run) -> Outcome:
             "backed up, or have staff discard the data."
         )
     if machine.state in RESTING:
-        if newest is not None and _made_during_last_stop(run, newest):
+        if newest is not None and _made_during_last_stop(run, machine, newest):
             return _take(run, newest)
         run.remember(started_for_sync=True)
         return start_machine(run)
@@ -70,11 +73,16 @@ def _without_sync(run: Run, note: str) -> Outcome:
     return Done(note)
 
 
-def _made_during_last_stop(run: Run, snapshot: Verification) -> bool:
+def _made_during_last_stop(run: Run, machine: Machine, snapshot: Verification) -> bool:
+    """Whether its stop was ours, came after its last start, and the snapshot is not older."""
     stop = Operation.objects.filter(
         town=run.town, kind=OperationKind.STOP, state=OperationState.SUCCEEDED
     ).first()
-    return bool(stop and snapshot.created_at is not None and snapshot.created_at >= stop.created_at)
+    if stop is None or snapshot.created_at is None:
+        return False
+    if machine.last_start_at is not None and machine.last_start_at > stop.created_at:
+        return False
+    return snapshot.created_at >= stop.created_at
 
 
 def await_awake(run: Run) -> Outcome:
@@ -110,14 +118,19 @@ def on_sync_failed(run: Run, why: str) -> Outcome:
 
 
 def soft_delete(run: Run) -> Outcome:
-    """Mark the town destroyed; the point from which there is no calling off, only restore."""
-    if off := _called_off(run):
-        return off
+    """Mark the town destroyed; the point from which there is no calling off, only restore.
+
+    Under the town's lock: nobody is told that it is called off when it is not.
+    """
     if not (run.learned.get("snapshot") or discarded(run) or run.town.first_ran_at is None):
         return Fail("Nothing was destroyed: there is no verified backup.")
-    if run.town.destroyed_at is None:
-        run.save_town(destroyed_at=run.now)
-        run.record("soft_deleted", "The town counts as destroyed; its backup is kept.")
+    with transaction.atomic():
+        history.lock_town(run.town.pk)
+        if off := _called_off(run):
+            return off
+        if run.town.destroyed_at is None:
+            run.save_town(destroyed_at=run.now)
+            run.record("soft_deleted", "The town counts as destroyed; its backup is kept.")
     return Done()
 
 
@@ -133,8 +146,12 @@ def keep_final_snapshot(run: Run) -> Outcome:
             return _kept(run, kept)
         if not wanted:
             return Done("there is no backup to keep")
+        if discarded(run):
+            return Done("its backup is gone; the data may be discarded")
         return Retry(f"Snapshot {wanted} is not in R2 any more; nothing is destroyed without it.")
     copied = r2.copy_snapshot(live_prefix(town_id), retained_prefix(town_id), final.timestamp)
+    if not copied.ok and discarded(run):
+        return Done(f"not kept, the data may be discarded: {copied.problem}")
     if not copied.ok:
         return Retry(f"The copy of snapshot {final.timestamp} is not complete: {copied.problem}")
     return _kept(run, copied)

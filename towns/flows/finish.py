@@ -6,11 +6,18 @@ from typing import Any
 from django.db import transaction
 
 from towns import alerts, history
-from towns.flows.begin import begin
+from towns.flows.begin import begin, has_living_namesake
 from towns.flows.run import Run
 from towns.flows.wish import Wish
-from towns.models import Operation, Town
-from towns.words import TRANSITIONS, DesiredState, OperationKind, OperationState, Status
+from towns.models import Alert, Operation, Town
+from towns.words import (
+    TRANSITIONS,
+    DesiredState,
+    OperationKind,
+    OperationState,
+    Status,
+    StopReason,
+)
 
 PASSING = frozenset(row.during for row in TRANSITIONS.values() if row.during)
 
@@ -36,7 +43,9 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
     _close(run, OperationState.FAILED, reason)
     kind = OperationKind(operation.kind)
     to = _status_after_failure(kind, operation)
-    _reset_desire(town, kind, to)
+    again = called_off and _is_wanted_again(town, kind)
+    if not again:
+        _reset_desire(town, kind, to)
     event_kind = f"{kind}_called_off" if called_off else f"{kind}_failed"
     facts = {"step": operation.step, **operation.learned.get("report", {})}
     if town.status == to:
@@ -71,7 +80,7 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
             now=run.now,
             data={"operation": str(operation.pk)},
         )
-    return _follow(run, town, success=False)
+    return _follow(run, town, success=again)
 
 
 @transaction.atomic
@@ -164,6 +173,14 @@ def _status_after_failure(kind: OperationKind, operation: Operation) -> Status:
     return Status.ERROR if before in PASSING else before
 
 
+def _is_wanted_again(town: Town, kind: OperationKind) -> bool:
+    """Whether a person asked for the same just when it was called off: then it begins anew."""
+    if kind == OperationKind.STOP:
+        wanted = town.desired_state == DesiredState.STOPPED
+        return wanted and town.stop_reason == StopReason.PERSON
+    return kind == OperationKind.DESTROY and town.desired_state == DesiredState.DESTROYED
+
+
 def _reset_desire(town: Town, kind: OperationKind, to: Status) -> None:
     """What was wanted could not be had: don't let it be tried for ever behind people's backs."""
     failed_desire = {
@@ -185,8 +202,12 @@ def _reset_desire(town: Town, kind: OperationKind, to: Status) -> None:
 def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
     causes = [f"{operation.kind}_failed"]
     if town.status == Status.RUNNING:
-        causes += [f"{kind}_failed" for kind in ("provision", "start", "restart", "recover")]
+        kinds = ("provision", "start", "restart", "recover", "stop")
+        causes += [f"{kind}_failed" for kind in kinds]
         causes += ["restart_limit", "machine_gone"]
+    elif town.status == Status.DESTROYED:  # what is left at Fly is still news
+        standing = Alert.objects.filter(town=town, resolved_at=None).exclude(cause="old_volume")
+        causes += standing.values_list("cause", flat=True)
     alerts.resolve_alerts(
         town=town, causes=causes, resolution=f"{operation.kind} succeeded", now=now
     )
@@ -202,7 +223,24 @@ def _follow(run: Run, town: Town, *, success: bool) -> Operation | None:
         if not success:
             return None
         wish = Wish(run.actor, "follows from the desired state")
+    if kind == OperationKind.RESTORE and has_living_namesake(town):
+        _refuse_restore(run, town, wish)
+        return None
     return _link(run.operation, _grant(town, kind, wish, run.now))
+
+
+def _refuse_restore(run: Run, town: Town, wish: Wish) -> None:
+    """Its name was free from the soft-delete on, and was taken before its destroy had ended."""
+    town.desired_state = DesiredState.DESTROYED
+    town.save(update_fields=["desired_state"])
+    history.record(
+        town,
+        "restore_refused",
+        actor=wish.actor,
+        now=run.now,
+        reason=f"{town} can't be restored while another town of its owner has that name.",
+        operation=run.operation,
+    )
 
 
 def following(status: Status, desired: DesiredState) -> OperationKind | None:

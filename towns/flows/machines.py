@@ -26,11 +26,11 @@ def find_machine(run: Run) -> Machine | None:
                 return machine
         except NotFound:
             pass
-    machine = _newest_by_metadata(run)
-    if machine is not None and machine.id != run.town.machine_id:
-        run.save_town(machine_id=machine.id)
-        run.record("machine_adopted", f"Machine {machine.id} is this town's, but wasn't recorded.")
-    return machine
+    found = _newest_by_metadata(run)
+    if found is not None and found.id != run.town.machine_id:
+        run.save_town(machine_id=found.id)
+        run.record("machine_adopted", f"Machine {found.id} is this town's, but wasn't recorded.")
+    return found
 
 
 def _newest_by_metadata(run: Run) -> Machine | None:

@@ -71,6 +71,24 @@ def undo_volume(run: Run) -> Outcome:
     return outcome
 
 
+def undo_copy(run: Run) -> Outcome:
+    """Nothing expires in the live prefix: what was copied there goes again, if it is still kept."""
+    town_id = str(run.town.pk)
+    kept = run.services.r2.newest_verified(retained_prefix(town_id))
+    if kept is None or kept.timestamp < run.learned.get("snapshot", ""):
+        return Done("left: the retained backup is not there any more")
+    count = run.services.r2.empty(live_prefix(town_id))
+    Backup.objects.filter(town=run.town, kind=Backup.Kind.LIVE, gone_at=None).update(
+        gone_at=run.now
+    )
+    return Done(f"{count} objects")
+
+
+def has_arrived(run: Run) -> bool:
+    """Whether, at the deadline, the town runs all the same; once seen so, nothing undoes it."""
+    return run.operation.step == empty_retained.__name__ or has_arrived_restored(run)
+
+
 FLOW = Flow(
     kind=OperationKind.RESTORE,
     steps=(
@@ -86,6 +104,6 @@ FLOW = Flow(
         empty_retained,
     ),
     deadline="GASTOWN_DEADLINE_RESTORING_MINUTES",
-    arrived=has_arrived_restored,
-    undo=(undo_machine, undo_volume),
+    arrived=has_arrived,
+    undo=(undo_machine, undo_volume, undo_copy),
 )

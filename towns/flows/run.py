@@ -36,7 +36,8 @@ class Run:
     @property
     def learned(self) -> dict[str, Any]:
         """What earlier steps remembered. Change it through `remember`."""
-        return self.operation.learned
+        learned: dict[str, Any] = self.operation.learned
+        return learned
 
     def save_operation(self, **fields: Any) -> None:
         """Save fields of the operation, if the lease is still ours; else LeaseLost."""

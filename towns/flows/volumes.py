@@ -1,5 +1,7 @@
 """Steps about volumes. A volume with data is only ever destroyed by `destroy`."""
 
+from datetime import UTC, datetime
+
 from django.conf import settings
 
 from towns import addresses
@@ -32,13 +34,18 @@ def ensure_volume(run: Run) -> Outcome:
 
 def _newest_by_name(run: Run) -> Volume | None:
     """Volume names are not unique: the newest of exactly this name that isn't going away."""
+    return next(iter(_by_name(run)), None)
+
+
+def _by_name(run: Run) -> list[Volume]:
     name = addresses.volume_name(run.town)
     usable = [
         volume
         for volume in run.services.fly.list_volumes()
         if volume.name == name and not volume.going_away
     ]
-    return max(usable, key=lambda volume: (volume.created_at, volume.id), default=None)
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(usable, key=lambda one: (one.created_at or never, one.id), reverse=True)
 
 
 def _volume_spec(run: Run) -> VolumeSpec:
@@ -54,10 +61,15 @@ def _volume_spec(run: Run) -> VolumeSpec:
 def remove_volume(run: Run) -> Outcome:
     """Destroy the volume and wait until it is seen gone. The flow has proved that it may go.
 
-    One that was made but not saved is found by its name.
+    One of this generation that was made but not saved is found by its name, and goes first.
     """
-    if not run.town.volume_id and (unsaved := _newest_by_name(run)) is not None:
-        run.save_town(volume_id=unsaved.id)
+    named = _by_name(run)
+    if named and not run.town.volume_id:
+        run.save_town(volume_id=named[0].id)
+    for unsaved in named:
+        if unsaved.id != run.town.volume_id:
+            run.services.fly.destroy_volume(unsaved.id)
+            return Wait(2, f"Volume {unsaved.id}, which was never used, is going away.")
     volume_id = run.town.volume_id
     if not volume_id:
         return Done("there is none")
