@@ -24,6 +24,7 @@ END_SECONDS = 10.0
 def up(town: Path) -> int:
     """Start the daemon unless it runs, and wait until it is there."""
     if not is_running(town):
+        (town / "daemon").mkdir(exist_ok=True)  # no backup holds it
         log = (town / "daemon" / "daemon.log").open("ab")
         with log:
             subprocess.Popen(

@@ -38,7 +38,7 @@ def run(root: Path, *, port: int, check: bool) -> int:
             inside = children.start(
                 "demo",
                 [sys.executable, "manage.py", "demo", "--inside", *(["--check"] if check else [])],
-                env,
+                {**env, "LOG_LEVEL": "WARNING"},
                 log=False,
             )
             while children.ended() is None:
