@@ -1,0 +1,282 @@
+"""`manage.py town …`: everything that can be done with towns, by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from towns import actions, presenting
+from towns.actions import NotAllowed, Requested
+from towns.changes import (
+    UNSET,
+    validated_changes,
+    validated_idle_timeout,
+    validated_name,
+    validated_region,
+)
+from towns.flows.waiting import wait_for
+from towns.history import Actor
+from towns.lookup import find_town
+from towns.management.base import FAILED, OpsCommand, add_json, table
+from towns.models import Operation, Town
+from towns.presenting import operation_facts, presentable, town_facts
+from towns.readable import ago, used
+from towns.services import default_services
+from towns.words import OperationState, Status
+
+ACTOR = Actor.shell()
+Request = Callable[..., Requested]
+SIMPLE: dict[str, tuple[Request, str]] = {
+    "start": (actions.request_start, "start towns"),
+    "stop": (actions.request_stop, "stop towns; they stay stopped until asked"),
+    "restart": (actions.request_restart, "restart towns"),
+    "backup": (actions.request_backup, "back towns up now"),
+    "restore": (actions.request_restore, "bring destroyed towns back"),
+}
+
+
+class Command(OpsCommand):
+    help = "Look at towns, and have things done with them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+
+        def add(name: str, text: str, *, waits: bool = False) -> Any:
+            one = commands.add_parser(name, help=text, description=text)
+            add_json(one)
+            if waits:
+                one.add_argument("--reason", default="", help="kept in its history")
+                one.add_argument(
+                    "--wait", action="store_true", help="until it is done; drives it if need be"
+                )
+            return one
+
+        listing = add("list", "list towns")
+        listing.add_argument("--status", choices=[status.value for status in Status])
+        listing.add_argument("--owner")
+        listing.add_argument("--destroyed", action="store_true", help="the destroyed ones too")
+        add("show", "all about one town").add_argument("town", metavar="TOWN")
+        create = add("create", "make a town", waits=True)
+        create.add_argument("town", metavar="OWNER/NAME")
+        create.add_argument("--region")
+        create.add_argument("--idle-timeout", type=int, metavar="MINUTES")
+        for name, (_, text) in SIMPLE.items():
+            add(name, text, waits=True).add_argument("towns", nargs="+", metavar="TOWN")
+        recover = add("recover", "rebuild what is lost of towns", waits=True)
+        recover.add_argument("towns", nargs="+", metavar="TOWN")
+        recover.add_argument(
+            "--from-backup", action="store_true", help="give up a volume that has no room"
+        )
+        destroy = add("destroy", "destroy a town; its backup is kept for a while", waits=True)
+        destroy.add_argument("town", metavar="TOWN")
+        destroy.add_argument("--yes", action="store_true", help="that you mean it")
+        destroy.add_argument("--discard-data", action="store_true", help="without a last backup")
+        change = add("set", "change a town's settings")
+        change.add_argument("town", metavar="TOWN")
+        change.add_argument("--idle-timeout", type=int, metavar="MINUTES")
+        change.add_argument("--auto-stop", choices=["on", "off"])
+        change.add_argument("--keep-awake", type=int, metavar="MINUTES", help="0 ends it")
+        hold = change.add_mutually_exclusive_group()
+        hold.add_argument("--hold", metavar="REASON", help="keep automation away from it")
+        hold.add_argument("--release", action="store_true", help="end a hold")
+        change.add_argument("--clear-restarts", action="store_true", help="forget its restarts")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        what: str = options["what"]
+        if what in SIMPLE or what == "recover":
+            self._act(what, options)
+        else:
+            getattr(self, f"_{what}")(options)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        towns = presentable(Town.objects.order_by("owner__username", "name"))
+        if options["status"]:
+            towns = towns.filter(status=options["status"])
+        elif not options["destroyed"]:
+            towns = towns.exclude(status=Status.DESTROYED)
+        if options["owner"]:
+            towns = towns.filter(owner__username=options["owner"])
+        now, found = timezone.now(), list(towns)
+        rows = [
+            (town, town.status, _health(town), ago(town.last_interaction_at, now), town.region)
+            for town in found
+        ]
+        heads = ("TOWN", "STATUS", "HEALTH", "LAST INTERACTION", "REGION")
+        lines = table(rows, heads) or ["No towns. Make one: manage.py town create OWNER/NAME"]
+        self.tell({"towns": [town_facts(town, now=now) for town in found]}, lines)
+
+    def _show(self, options: dict[str, Any]) -> None:
+        town = find_town(options["town"])
+        self._tell_town(town)
+
+    def _create(self, options: dict[str, Any]) -> None:
+        username, slash, name = options["town"].partition("/")
+        if not (slash and username and name):
+            self.refuse(f"A new town is named as OWNER/NAME, not as {options['town']}.")
+        name, region = validated_name(name), validated_region(options["region"])
+        timeout = options["idle_timeout"]
+        if timeout is not None:
+            validated_idle_timeout(timeout)
+        owner, made = User.objects.get_or_create(username=username)
+        if made:
+            owner.set_unusable_password()
+            owner.save()
+        requested = actions.create_town(
+            owner,
+            name,
+            actor=ACTOR,
+            now=timezone.now(),
+            region=region,
+            idle_timeout_minutes=timeout,
+            reason=options["reason"],
+        )
+        self._finish([requested], options)
+
+    def _act(self, what: str, options: dict[str, Any]) -> None:
+        request = actions.request_recover if what == "recover" else SIMPLE[what][0]
+        extra = {"from_backup": options["from_backup"]} if what == "recover" else {}
+        done, refused = [], []
+        for town in self.towns(options["towns"]):
+            try:
+                done.append(
+                    request(
+                        town.pk,
+                        actor=ACTOR,
+                        now=timezone.now(),
+                        reason=options["reason"],
+                        **extra,
+                    )
+                )
+            except NotAllowed as error:
+                refused.append(error.reason)
+        if not done:
+            raise NotAllowed("\n".join(refused))
+        self._finish(done, options, refused)
+
+    def _destroy(self, options: dict[str, Any]) -> None:
+        town = find_town(options["town"])
+        if not options["yes"]:
+            self.refuse(f"{town} would be destroyed. Add --yes if you mean it.")
+        requested = actions.request_destroy(
+            town.pk,
+            actor=ACTOR,
+            now=timezone.now(),
+            reason=options["reason"],
+            discard=options["discard_data"],
+        )
+        self._finish([requested], options)
+
+    def _set(self, options: dict[str, Any]) -> None:
+        town, now = find_town(options["town"]), timezone.now()
+        changes = validated_changes(
+            now=now,
+            idle_timeout_minutes=_or_unset(options["idle_timeout"]),
+            auto_stop=UNSET if options["auto_stop"] is None else options["auto_stop"] == "on",
+            keep_awake_minutes=_or_unset(options["keep_awake"]),
+            hold_reason="" if options["release"] else _or_unset(options["hold"]),
+            clear_restarts=options["clear_restarts"],
+        )
+        if not changes:
+            self.refuse("Nothing to set. See `manage.py town set --help`.")
+        actions.change_town(town.pk, changes, actor=ACTOR, now=now)
+        self._tell_town(find_town(str(town.pk)))
+
+    def _finish(
+        self, done: list[Requested], options: dict[str, Any], refused: list[str] | None = None
+    ) -> None:
+        """Tell what was begun; with --wait, when and how it ended."""
+        operations = [requested.operation for requested in done]
+        if options["wait"]:
+            operations = [self._wait(operation) for operation in operations]
+        failed = [operation for operation in operations if operation.state == OperationState.FAILED]
+        now = timezone.now()
+        shown = [
+            {
+                "operation": operation_facts(operation),
+                "town": town_facts(_fresh(operation), now=now),
+                "note": requested.note,
+            }
+            for requested, operation in zip(done, operations, strict=True)
+        ]
+        document = {**shown[0]} if len(shown) == 1 else {"towns": shown}
+        lines = [
+            self._line(requested, operation)
+            for requested, operation in zip(done, operations, strict=True)
+            if operation not in failed
+        ]
+        self.tell({**document, "refused": refused or []}, lines)
+        for operation in failed:
+            self.stderr.write(f"{operation.town}: {operation.kind} failed. {operation.message}")
+        for reason in refused or []:
+            self.stderr.write(reason)
+        if failed or refused:
+            raise SystemExit(FAILED)
+
+    def _line(self, requested: Requested, operation: Operation) -> str:
+        town = operation.town
+        if operation.is_open:
+            return f"{town}: {operation.kind} is under way. {requested.note}".rstrip()
+        town.refresh_from_db(fields=["status"])
+        return f"{town}: {operation.kind} {operation.state}; it is {town.status}."
+
+    def _wait(self, operation: Operation) -> Operation:
+        def tell(news: Operation) -> None:
+            if not self.json and self.stderr.isatty():
+                words = news.message or news.state
+                step = news.step.replace("_", " ")
+                self.stderr.write(f"  {news.town} {news.kind}: {step} · {words}")
+
+        return wait_for(operation, default_services(), on_change=tell)
+
+    def _tell_town(self, town: Town) -> None:
+        now = timezone.now()
+        facts = town_facts(town, now=now)
+        self.tell(facts, _town_lines(town, facts))
+
+
+def _town_lines(town: Town, facts: dict[str, Any]) -> list[str]:
+    now = timezone.now()
+    figures = [
+        ("town", f"{town}  ({town.pk})"),
+        ("status", f"{town.status}, {ago(town.status_since, now)}. {town.status_reason}"),
+        ("wanted", town.desired_state),
+        ("health", f"{_health(town)}, checked {ago(town.last_checked_at, now)}"),
+        ("failing", town.failure_reason),
+        ("awake because of", ", ".join(facts["awake_because"]).replace("_", " ")),
+        ("stops at", facts["idle_stop_at"]),
+        ("last interaction", f"{ago(town.last_interaction_at, now)} {town.last_interaction_kind}"),
+        ("idle timeout", f"{town.idle_timeout_minutes} min, auto-stop {_on(town.auto_stop)}"),
+        ("kept awake until", facts["keep_awake_until"]),
+        ("on hold", town.hold_reason),
+        ("last backup", f"{ago(town.last_backup_at, now)} {town.last_snapshot}"),
+        ("disk", used(town.figure("disk_used"), town.figure("disk_total"))),
+        ("machine", f"{town.machine_id or 'none'} in {town.region}"),
+        ("volume", town.volume_id),
+        ("can be restored until", facts["restore_until"]),
+    ]
+    operation = presenting.open_operation(town)
+    if operation is not None:
+        text = f"{operation.kind} at {operation.step.replace('_', ' ')}. {operation.message}"
+        figures.append(("under way", text))
+    return [f"{name:22} {str(value).strip()}" for name, value in figures if value]
+
+
+def _fresh(operation: Operation) -> Town:
+    return presentable(Town.objects.filter(pk=operation.town_id)).get()
+
+
+def _health(town: Town) -> str:
+    if not town.last_result:
+        return "-"
+    failures = town.consecutive_failures
+    return f"{town.last_result}, {failures} failed in a row" if failures else town.last_result
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def _or_unset(value: Any) -> Any:
+    return UNSET if value is None else value
