@@ -20,7 +20,7 @@ from localcloud.harness import Running, running_localcloud
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SYNC_SECONDS = 2
-LEASE_SECONDS = 2
+LEASE_SECONDS = 1
 T = TypeVar("T")
 
 
@@ -34,7 +34,7 @@ class CommandFailed(AssertionError):
 
 
 class Installation:
-    """`manage` runs a command; `worker` starts one that drives operations."""
+    """`manage` runs a command; nothing drives operations but what a test starts."""
 
     def __init__(self, cloud: Running, database_url: str) -> None:
         self.cloud = cloud
@@ -133,22 +133,27 @@ class Installation:
         """Have all that is written by now in R2."""
         self.manage("town", "backup", name, "--wait")
 
-    @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[str]]:
-        """A process that drives operations; killed outright at the end."""
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "run_operations"],
+    def killed_before(self, step: str) -> None:
+        """Have a worker drive, and be killed right before it begins `step`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.e2e.doomed_worker", step],
             cwd=ROOT,
             env=self.env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             text=True,
+            timeout=60,
+            check=False,
         )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        assert done.returncode == -signal.SIGKILL, f"it never got to {step}: {done.stderr[-500:]}"
+
+    def machines_of(self, name: str) -> list[str]:
+        """The ids of the machines that Fly has for the town."""
+        machines = self.cloud.ctl.status()["machines"]
+        return [machine["id"] for machine in machines if machine["town"] == name]
+
+    def volumes(self) -> set[str]:
+        """The ids of all volumes that Fly has."""
+        return {volume["id"] for volume in self.cloud.ctl.status()["volumes"]}
 
 
 def until(look: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
