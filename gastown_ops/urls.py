@@ -2,7 +2,16 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
+
+from towns.api.application import api, sandbox_api
+from towns.probes import healthz, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:towns_town_changelist")),
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+    path("api/gastown/", sandbox_api.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
 ]

@@ -1,7 +1,6 @@
 """Who calls, which towns they see, and what they may do with them."""
 
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -71,7 +70,7 @@ class SessionAuth(APIKeyCookie):
         if not request.user.is_authenticated:
             return None
         self._get_key(request)  # raises on a missing or wrong CSRF token
-        return Caller(cast(User, request.user))
+        return Caller(request.user)
 
     def authenticate(self, request: HttpRequest, key: str | None) -> None:
         """Not used: the session middleware has read the cookie."""

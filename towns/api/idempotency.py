@@ -1,0 +1,69 @@
+"""`Idempotency-Key`: a request that is repeated has its effect once, and its first answer again."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from towns.api.access import Caller
+from towns.api.problems import CONTENT_TYPE, Problem, as_problem
+from towns.models import IdempotentRequest
+
+HEADER = "Idempotency-Key"
+LONGEST = 255
+Act = Callable[[], tuple[int, dict[str, Any]]]
+
+
+def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
+    """Do it, or answer again what was answered to this key. Raises Problem for a key that was used
+    for something else.
+
+    The key is kept in the transaction of what it did: there is never one without the other.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return _response(*act())
+    if not 0 < len(key) <= LONGEST:
+        raise Problem(400, f"An {HEADER} has 1 to {LONGEST} characters.", "idempotency")
+    fingerprint = _fingerprint(request)
+    try:
+        with transaction.atomic():
+            kept = IdempotentRequest.objects.create(
+                user=caller.user, key=key, fingerprint=fingerprint, created_at=timezone.now()
+            )
+            kept.status_code, kept.body = _answer(request, act)
+            kept.save(update_fields=["status_code", "body"])
+    except IntegrityError:
+        known = IdempotentRequest.objects.get(user=caller.user, key=key)
+        if known.fingerprint != fingerprint:
+            raise Problem(
+                422, f"That {HEADER} was used for another request. Choose a new one.", "idempotency"
+            ) from None
+        kept = known
+    assert kept.status_code is not None
+    return _response(kept.status_code, kept.body or {})
+
+
+def _answer(request: HttpRequest, act: Act) -> tuple[int, dict[str, Any]]:
+    """What came of it, a refusal too; anything unexpected undoes the whole transaction."""
+    try:
+        with transaction.atomic():
+            status, body = act()
+            return status, json.loads(json.dumps(body, default=str))
+    except Exception as error:  # noqa: BLE001  (as_problem raises what is no refusal)
+        problem = as_problem(error)
+        return problem.status, problem.document(request)
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    parts = [request.method or "", request.get_full_path(), request.body.decode("latin-1")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _response(status: int, body: dict[str, Any]) -> HttpResponse:
+    kind = CONTENT_TYPE if status >= 400 else "application/json"
+    return HttpResponse(json.dumps(body, default=str), status=status, content_type=kind)

@@ -1,0 +1,178 @@
+"""Towns: list, show, create, change, and what a gateway tells of their owners."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from towns import actions, interactions
+from towns.actions import NotAllowed
+from towns.api.access import ApiRequest, Caller, visible_town
+from towns.api.idempotency import once
+from towns.api.paging import TOWNS, Page, Paging
+from towns.api.problems import Problem, invalid
+from towns.api.shapes import Change, Interaction, NewTown, TownOut
+from towns.changes import (
+    UNSET,
+    validated_changes,
+    validated_idle_timeout,
+    validated_name,
+    validated_region,
+)
+from towns.models import Town
+from towns.presenting import presentable, town_facts
+from towns.words import InteractionKind, Status
+
+router = Router(tags=["towns"])
+AWAKE_OR_COMING = frozenset(Status) - {
+    Status.STOPPED,
+    Status.STOPPING,
+    Status.DESTROYING,
+    Status.DESTROYED,
+    Status.ERROR,
+}
+
+
+class TownFilter(Schema):
+    """Which towns; the destroyed ones are left out unless asked for by `status`."""
+
+    status: Status | None = None
+    owner: str | None = Field(None, max_length=150)
+    region: str | None = Field(None, max_length=16)
+    name: str | None = Field(None, max_length=40)
+
+
+@router.get("/towns", response=Page[TownOut], summary="List towns")
+def list_towns(
+    request: ApiRequest, filters: Query[TownFilter], paging: Query[Paging]
+) -> dict[str, Any]:
+    """Owners see their own towns, staff all. Listing is no interaction."""
+    caller = request.auth
+    found = presentable(Town.objects.all())
+    if not caller.holds("view_town"):
+        found = found.filter(owner=caller.user)
+    if filters.owner is not None:
+        found = found.filter(owner__username=filters.owner)
+    if filters.status is None:
+        found = found.exclude(status=Status.DESTROYED)
+    for name in ("status", "region", "name"):
+        if (value := getattr(filters, name)) is not None:
+            found = found.filter(**{name: value})
+    towns, cursor = TOWNS.page(found, paging)
+    now = timezone.now()
+    return {"items": [town_facts(town, now=now) for town in towns], "next_cursor": cursor}
+
+
+@router.post("/towns", response={201: TownOut}, summary="Create a town")
+def create_town(request: ApiRequest, body: NewTown) -> HttpResponse:
+    """Make a town and begin to provision it."""
+    caller = request.auth
+
+    def act() -> tuple[int, dict[str, Any]]:
+        owner = _owner(caller, body.owner)
+        if body.idle_timeout_minutes is not None:
+            validated_idle_timeout(body.idle_timeout_minutes)
+        requested = actions.create_town(
+            owner,
+            validated_name(body.name),
+            actor=caller.actor,
+            now=timezone.now(),
+            region=validated_region(body.region),
+            idle_timeout_minutes=body.idle_timeout_minutes,
+        )
+        return 201, shown(requested.operation.town_id)
+
+    return once(request, caller, act)
+
+
+def _owner(caller: Caller, username: str | None) -> User:
+    if username is None or username == caller.user.get_username():
+        return caller.user
+    caller.require("add_town")
+    owner = User.objects.filter(username=username).first()
+    if owner is None:
+        raise invalid("owner", f"There is no user {username}.")
+    return owner
+
+
+@router.get("/towns/{uuid:town_id}", response=TownOut, summary="Show a town")
+def show_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict[str, Any]:
+    """A visit when the owner looks: it counts as interaction and wakes a town that sleeps for being
+    idle. `?peek=1` is for pollers and does neither."""
+    town = visible_town(request.auth, town_id)
+    if noted(request.auth, town, InteractionKind.VISIT, peek=peek):
+        return shown(town_id)
+    return town_facts(town, now=timezone.now())
+
+
+@router.patch("/towns/{uuid:town_id}", response=TownOut, summary="Change a town")
+def change_town(request: ApiRequest, town_id: UUID, body: Change) -> dict[str, Any]:
+    """Change settings; each change is in the town's history."""
+    caller, now = request.auth, timezone.now()
+    town = visible_town(caller, town_id)
+    given = body.model_dump(exclude_unset=True)
+    if not caller.owns(town) or {"hold_reason", "clear_restarts"} & given.keys():
+        caller.require("change_town")
+    for name in ("idle_timeout_minutes", "auto_stop"):
+        if name in given and given[name] is None:
+            raise invalid(name, "This can't be null.")
+    changes = validated_changes(
+        now=now,
+        clear_restarts=bool(given.pop("clear_restarts", False)),
+        **{
+            name: given.get(name, UNSET)
+            for name in (
+                "idle_timeout_minutes",
+                "auto_stop",
+                "keep_awake_minutes",
+                "keep_awake_until",
+                "hold_reason",
+            )
+        },
+    )
+    if not changes:
+        raise Problem(422, "Nothing to change was given.", "invalid")
+    actions.change_town(town.pk, changes, actor=caller.actor, now=now)
+    noted(caller, town, InteractionKind.API)
+    return shown(town_id)
+
+
+@router.post(
+    "/towns/{uuid:town_id}/interactions",
+    response={200: TownOut, 202: TownOut},
+    summary="Note the owner's traffic",
+)
+def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> Answer[dict[str, Any]]:
+    """For a gateway that proxies the owner's traffic: touches, and wakes a town that sleeps for
+    being idle (202). A WebSocket's reconnect wakes nothing: 409 with the reason."""
+    caller, now = request.auth, timezone.now()
+    town = visible_town(caller, town_id)
+    if not caller.owns(town):
+        caller.require("change_town")
+    if body.kind == "websocket":
+        if Status(town.status) not in AWAKE_OR_COMING:
+            raise NotAllowed(
+                f"{town} is {town.status}: a WebSocket does not wake it. Visit it, or start it."
+            )
+        see = interactions.websocket_message if body.message else interactions.websocket_seen
+        see(town, now)
+        return 200, town_facts(town, now=now)
+    operation = interactions.visit(town, actor=caller.actor, kind=InteractionKind.GATEWAY, now=now)
+    return (202, shown(town_id)) if operation else (200, town_facts(town, now=now))
+
+
+def noted(caller: Caller, town: Town, kind: InteractionKind, *, peek: bool = False) -> bool:
+    """Count a call by the owner as interaction; returns whether it woke the town."""
+    if peek or not caller.owns(town):
+        return False
+    return interactions.visit(town, actor=caller.actor, kind=kind, now=timezone.now()) is not None
+
+
+def shown(town_id: UUID) -> dict[str, Any]:
+    """A town as it is now."""
+    town = presentable(Town.objects.filter(pk=town_id)).get()
+    return town_facts(town, now=timezone.now())
