@@ -3,18 +3,15 @@
 import os
 from pathlib import Path
 
-import environ
+from gastown_ops.env import Reader
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-ENV_FILE = os.environ.get("GASTOWN_ENV_FILE", str(BASE_DIR / ".env"))
-if ENV_FILE and Path(ENV_FILE).is_file():
-    env.read_env(ENV_FILE)
+env = Reader(os.environ.get("GASTOWN_ENV_FILE", str(BASE_DIR / ".env")))
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-development-only" if DEBUG else "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"] if DEBUG else [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = env.switch("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY", default="insecure-for-development-only" if DEBUG else "")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -57,7 +54,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES = {
+    "default": env.database("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Several processes write: wait for the lock instead of failing, and take it when a
     # transaction begins, so that no reader has to be turned into a writer half-way.
@@ -88,21 +87,21 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
 vars().update(env.email("EMAIL_URL", default="consolemail://"))
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="gastown-ops@localhost")
-GASTOWN_STAFF_EMAILS = env.list("GASTOWN_STAFF_EMAILS", default=[])
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="gastown-ops@localhost")
+GASTOWN_STAFF_EMAILS = env.names("GASTOWN_STAFF_EMAILS", default=[])
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", default="INFO")},
 }
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.text("REDIS_URL", default="")
 Q_CLUSTER = {
     "name": "gastown",
-    "workers": env.int("GASTOWN_WORKERS", default=4),
+    "workers": env.whole("GASTOWN_WORKERS", default=4),
     # A task past `timeout` seconds is killed; one not acknowledged within `retry` is handed out
     # again. Every task bears running twice, but not at the same time for nothing.
     "timeout": 120,
@@ -116,86 +115,90 @@ Q_CLUSTER = {
 }
 
 # Fly
-GASTOWN_FLY_API_URL = env.str("GASTOWN_FLY_API_URL", default="https://api.machines.dev/v1")
-GASTOWN_FLY_API_TOKEN = env.str("GASTOWN_FLY_API_TOKEN", default="")
-GASTOWN_FLY_APP_NAME = env.str("GASTOWN_FLY_APP_NAME", default="")
-GASTOWN_FLY_REGION = env.str("GASTOWN_FLY_REGION", default="iad")
-GASTOWN_MACHINE_CPUS = env.int("GASTOWN_MACHINE_CPUS", default=4)
-GASTOWN_MACHINE_MEMORY_MB = env.int("GASTOWN_MACHINE_MEMORY_MB", default=8192)
-GASTOWN_VOLUME_SIZE_GB = env.int("GASTOWN_VOLUME_SIZE_GB", default=50)
-GASTOWN_STOP_TIMEOUT_SECONDS = env.int("GASTOWN_STOP_TIMEOUT_SECONDS", default=300)
+GASTOWN_FLY_API_URL = env.text("GASTOWN_FLY_API_URL", default="https://api.machines.dev/v1")
+GASTOWN_FLY_API_TOKEN = env.text("GASTOWN_FLY_API_TOKEN", default="")
+GASTOWN_FLY_APP_NAME = env.text("GASTOWN_FLY_APP_NAME", default="")
+GASTOWN_FLY_REGION = env.text("GASTOWN_FLY_REGION", default="iad")
+GASTOWN_MACHINE_CPUS = env.whole("GASTOWN_MACHINE_CPUS", default=4)
+GASTOWN_MACHINE_MEMORY_MB = env.whole("GASTOWN_MACHINE_MEMORY_MB", default=8192)
+GASTOWN_VOLUME_SIZE_GB = env.whole("GASTOWN_VOLUME_SIZE_GB", default=50)
+GASTOWN_STOP_TIMEOUT_SECONDS = env.whole("GASTOWN_STOP_TIMEOUT_SECONDS", default=300)
 
 # The sandbox
-GASTOWN_SANDBOX_IMAGE = env.str("GASTOWN_SANDBOX_IMAGE", default="")
-GASTOWN_SANDBOX_URL = env.str(
+GASTOWN_SANDBOX_IMAGE = env.text("GASTOWN_SANDBOX_IMAGE", default="")
+GASTOWN_SANDBOX_URL = env.text(
     "GASTOWN_SANDBOX_URL", default="http://{machine_id}.vm.{app}.internal:8080"
 )
-GASTOWN_INTERNAL_API_SECRET = env.str("GASTOWN_INTERNAL_API_SECRET", default="")
-GASTOWN_CONTROL_PLANE_URL = env.str("GASTOWN_CONTROL_PLANE_URL", default="")
-GASTOWN_SYNC_INTERVAL_SECONDS = env.int("GASTOWN_SYNC_INTERVAL_SECONDS", default=300)
-GASTOWN_SYNC_WAIT_SECONDS = env.int("GASTOWN_SYNC_WAIT_SECONDS", default=180)
+GASTOWN_INTERNAL_API_SECRET = env.text("GASTOWN_INTERNAL_API_SECRET", default="")
+GASTOWN_CONTROL_PLANE_URL = env.text("GASTOWN_CONTROL_PLANE_URL", default="")
+GASTOWN_SYNC_INTERVAL_SECONDS = env.whole("GASTOWN_SYNC_INTERVAL_SECONDS", default=300)
+GASTOWN_SYNC_WAIT_SECONDS = env.whole("GASTOWN_SYNC_WAIT_SECONDS", default=180)
 
 # R2
-GASTOWN_R2_ENDPOINT_URL = env.str("GASTOWN_R2_ENDPOINT_URL", default="")
-GASTOWN_R2_BUCKET = env.str("GASTOWN_R2_BUCKET", default="")
-GASTOWN_R2_ACCESS_KEY_ID = env.str("GASTOWN_R2_ACCESS_KEY_ID", default="")
-GASTOWN_R2_SECRET_ACCESS_KEY = env.str("GASTOWN_R2_SECRET_ACCESS_KEY", default="")
-GASTOWN_RETENTION_DAYS = env.int("GASTOWN_RETENTION_DAYS", default=30)
+GASTOWN_R2_ENDPOINT_URL = env.text("GASTOWN_R2_ENDPOINT_URL", default="")
+GASTOWN_R2_BUCKET = env.text("GASTOWN_R2_BUCKET", default="")
+GASTOWN_R2_ACCESS_KEY_ID = env.text("GASTOWN_R2_ACCESS_KEY_ID", default="")
+GASTOWN_R2_SECRET_ACCESS_KEY = env.text("GASTOWN_R2_SECRET_ACCESS_KEY", default="")
+GASTOWN_RETENTION_DAYS = env.whole("GASTOWN_RETENTION_DAYS", default=30)
 
 # Health monitoring (product.md 1.1)
-GASTOWN_HEALTH_PERIOD_SECONDS = env.int("GASTOWN_HEALTH_PERIOD_SECONDS", default=180)
-GASTOWN_PROBE_TIMEOUT_SECONDS = env.float("GASTOWN_PROBE_TIMEOUT_SECONDS", default=5.0)
-GASTOWN_PROBE_CONCURRENCY = env.int("GASTOWN_PROBE_CONCURRENCY", default=64)
-GASTOWN_SWEEP_CHUNK_SIZE = env.int("GASTOWN_SWEEP_CHUNK_SIZE", default=500)
-GASTOWN_FAILURES_BEFORE_RESTART = env.int("GASTOWN_FAILURES_BEFORE_RESTART", default=3)
-GASTOWN_RESTART_FAILED_LIMIT = env.int("GASTOWN_RESTART_FAILED_LIMIT", default=3)
-GASTOWN_RESTART_FAILED_WINDOW_MINUTES = env.int("GASTOWN_RESTART_FAILED_WINDOW_MINUTES", default=10)
-GASTOWN_RESTART_LIMIT = env.int("GASTOWN_RESTART_LIMIT", default=3)
-GASTOWN_RESTART_WINDOW_MINUTES = env.int("GASTOWN_RESTART_WINDOW_MINUTES", default=30)
-GASTOWN_RESTARTS_AT_ONCE = env.int("GASTOWN_RESTARTS_AT_ONCE", default=10)
-GASTOWN_BREAKER_MIN_TOWNS = env.int("GASTOWN_BREAKER_MIN_TOWNS", default=5)
-GASTOWN_BREAKER_PERCENT = env.int("GASTOWN_BREAKER_PERCENT", default=20)
-GASTOWN_STALE_HEARTBEAT_MINUTES = env.int("GASTOWN_STALE_HEARTBEAT_MINUTES", default=10)
-GASTOWN_DISK_WARN_PERCENT = env.int("GASTOWN_DISK_WARN_PERCENT", default=80)
-GASTOWN_DISK_CRITICAL_PERCENT = env.int("GASTOWN_DISK_CRITICAL_PERCENT", default=95)
+GASTOWN_HEALTH_PERIOD_SECONDS = env.whole("GASTOWN_HEALTH_PERIOD_SECONDS", default=180)
+GASTOWN_PROBE_TIMEOUT_SECONDS = env.number("GASTOWN_PROBE_TIMEOUT_SECONDS", default=5.0)
+GASTOWN_PROBE_CONCURRENCY = env.whole("GASTOWN_PROBE_CONCURRENCY", default=64)
+GASTOWN_SWEEP_CHUNK_SIZE = env.whole("GASTOWN_SWEEP_CHUNK_SIZE", default=500)
+GASTOWN_FAILURES_BEFORE_RESTART = env.whole("GASTOWN_FAILURES_BEFORE_RESTART", default=3)
+GASTOWN_RESTART_FAILED_LIMIT = env.whole("GASTOWN_RESTART_FAILED_LIMIT", default=3)
+GASTOWN_RESTART_FAILED_WINDOW_MINUTES = env.whole(
+    "GASTOWN_RESTART_FAILED_WINDOW_MINUTES", default=10
+)
+GASTOWN_RESTART_LIMIT = env.whole("GASTOWN_RESTART_LIMIT", default=3)
+GASTOWN_RESTART_WINDOW_MINUTES = env.whole("GASTOWN_RESTART_WINDOW_MINUTES", default=30)
+GASTOWN_RESTARTS_AT_ONCE = env.whole("GASTOWN_RESTARTS_AT_ONCE", default=10)
+GASTOWN_BREAKER_MIN_TOWNS = env.whole("GASTOWN_BREAKER_MIN_TOWNS", default=5)
+GASTOWN_BREAKER_PERCENT = env.whole("GASTOWN_BREAKER_PERCENT", default=20)
+GASTOWN_STALE_HEARTBEAT_MINUTES = env.whole("GASTOWN_STALE_HEARTBEAT_MINUTES", default=10)
+GASTOWN_DISK_WARN_PERCENT = env.whole("GASTOWN_DISK_WARN_PERCENT", default=80)
+GASTOWN_DISK_CRITICAL_PERCENT = env.whole("GASTOWN_DISK_CRITICAL_PERCENT", default=95)
 
 # Idle stop and resume (product.md 1.4)
-GASTOWN_IDLE_PERIOD_SECONDS = env.int("GASTOWN_IDLE_PERIOD_SECONDS", default=180)
-GASTOWN_IDLE_TIMEOUT_MINUTES = env.int("GASTOWN_IDLE_TIMEOUT_MINUTES", default=30)
-GASTOWN_IDLE_TIMEOUT_MIN_MINUTES = env.int("GASTOWN_IDLE_TIMEOUT_MIN_MINUTES", default=5)
-GASTOWN_IDLE_TIMEOUT_MAX_MINUTES = env.int("GASTOWN_IDLE_TIMEOUT_MAX_MINUTES", default=480)
-GASTOWN_INTERACTION_COALESCE_SECONDS = env.int("GASTOWN_INTERACTION_COALESCE_SECONDS", default=30)
-GASTOWN_WEBSOCKET_SILENT_MINUTES = env.int("GASTOWN_WEBSOCKET_SILENT_MINUTES", default=240)
-GASTOWN_IDLE_SYNC_FAILURES_ALERT = env.int("GASTOWN_IDLE_SYNC_FAILURES_ALERT", default=3)
-GASTOWN_AUTO_RESUME = env.str("GASTOWN_AUTO_RESUME", default="idle")
+GASTOWN_IDLE_PERIOD_SECONDS = env.whole("GASTOWN_IDLE_PERIOD_SECONDS", default=180)
+GASTOWN_IDLE_TIMEOUT_MINUTES = env.whole("GASTOWN_IDLE_TIMEOUT_MINUTES", default=30)
+GASTOWN_IDLE_TIMEOUT_MIN_MINUTES = env.whole("GASTOWN_IDLE_TIMEOUT_MIN_MINUTES", default=5)
+GASTOWN_IDLE_TIMEOUT_MAX_MINUTES = env.whole("GASTOWN_IDLE_TIMEOUT_MAX_MINUTES", default=480)
+GASTOWN_INTERACTION_COALESCE_SECONDS = env.whole("GASTOWN_INTERACTION_COALESCE_SECONDS", default=30)
+GASTOWN_WEBSOCKET_SILENT_MINUTES = env.whole("GASTOWN_WEBSOCKET_SILENT_MINUTES", default=240)
+GASTOWN_IDLE_SYNC_FAILURES_ALERT = env.whole("GASTOWN_IDLE_SYNC_FAILURES_ALERT", default=3)
+GASTOWN_AUTO_RESUME = env.text("GASTOWN_AUTO_RESUME", default="idle")
 
 # Recovery (product.md 1.6)
-GASTOWN_RECOVERY_LIMIT = env.int("GASTOWN_RECOVERY_LIMIT", default=5)
-GASTOWN_RECOVERY_WINDOW_MINUTES = env.int("GASTOWN_RECOVERY_WINDOW_MINUTES", default=30)
+GASTOWN_RECOVERY_LIMIT = env.whole("GASTOWN_RECOVERY_LIMIT", default=5)
+GASTOWN_RECOVERY_WINDOW_MINUTES = env.whole("GASTOWN_RECOVERY_WINDOW_MINUTES", default=30)
 
 # Deadlines of the passing statuses (product.md 1.7)
-GASTOWN_DEADLINE_STARTING_MINUTES = env.int("GASTOWN_DEADLINE_STARTING_MINUTES", default=5)
-GASTOWN_DEADLINE_STOPPING_MINUTES = env.int("GASTOWN_DEADLINE_STOPPING_MINUTES", default=8)
-GASTOWN_DEADLINE_RESTARTING_MINUTES = env.int("GASTOWN_DEADLINE_RESTARTING_MINUTES", default=5)
-GASTOWN_DEADLINE_PROVISIONING_MINUTES = env.int("GASTOWN_DEADLINE_PROVISIONING_MINUTES", default=10)
-GASTOWN_DEADLINE_RECOVERING_MINUTES = env.int("GASTOWN_DEADLINE_RECOVERING_MINUTES", default=15)
-GASTOWN_DEADLINE_RESTORING_MINUTES = env.int("GASTOWN_DEADLINE_RESTORING_MINUTES", default=30)
-GASTOWN_DEADLINE_BACKUP_MINUTES = env.int("GASTOWN_DEADLINE_BACKUP_MINUTES", default=5)
+GASTOWN_DEADLINE_STARTING_MINUTES = env.whole("GASTOWN_DEADLINE_STARTING_MINUTES", default=5)
+GASTOWN_DEADLINE_STOPPING_MINUTES = env.whole("GASTOWN_DEADLINE_STOPPING_MINUTES", default=8)
+GASTOWN_DEADLINE_RESTARTING_MINUTES = env.whole("GASTOWN_DEADLINE_RESTARTING_MINUTES", default=5)
+GASTOWN_DEADLINE_PROVISIONING_MINUTES = env.whole(
+    "GASTOWN_DEADLINE_PROVISIONING_MINUTES", default=10
+)
+GASTOWN_DEADLINE_RECOVERING_MINUTES = env.whole("GASTOWN_DEADLINE_RECOVERING_MINUTES", default=15)
+GASTOWN_DEADLINE_RESTORING_MINUTES = env.whole("GASTOWN_DEADLINE_RESTORING_MINUTES", default=30)
+GASTOWN_DEADLINE_BACKUP_MINUTES = env.whole("GASTOWN_DEADLINE_BACKUP_MINUTES", default=5)
 
 # Driving operations (architecture.md)
-GASTOWN_DRIVERS = env.int("GASTOWN_DRIVERS", default=2)
-GASTOWN_DRIVER_THREADS = env.int("GASTOWN_DRIVER_THREADS", default=16)
-GASTOWN_DRIVE_SECONDS = env.int("GASTOWN_DRIVE_SECONDS", default=10)
-GASTOWN_LEASE_SECONDS = env.int("GASTOWN_LEASE_SECONDS", default=30)
+GASTOWN_DRIVERS = env.whole("GASTOWN_DRIVERS", default=2)
+GASTOWN_DRIVER_THREADS = env.whole("GASTOWN_DRIVER_THREADS", default=16)
+GASTOWN_DRIVE_SECONDS = env.whole("GASTOWN_DRIVE_SECONDS", default=10)
+GASTOWN_LEASE_SECONDS = env.whole("GASTOWN_LEASE_SECONDS", default=30)
 
 # History
-GASTOWN_KEEP_CHECKS_DAYS = env.int("GASTOWN_KEEP_CHECKS_DAYS", default=14)
+GASTOWN_KEEP_CHECKS_DAYS = env.whole("GASTOWN_KEEP_CHECKS_DAYS", default=14)
 
 if not DEBUG:
-    SESSION_COOKIE_SECURE = env.bool("SESSION_COOKIE_SECURE", default=True)
-    CSRF_COOKIE_SECURE = env.bool("CSRF_COOKIE_SECURE", default=True)
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600)
+    SESSION_COOKIE_SECURE = env.switch("SESSION_COOKIE_SECURE", default=True)
+    CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)
+    SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=3600)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Fly's proxy and the local monitor ask these over plain HTTP.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]

@@ -20,6 +20,7 @@ GASTOWN_R2_BUCKET = "gastown"
 GASTOWN_R2_ACCESS_KEY_ID = "key"
 GASTOWN_R2_SECRET_ACCESS_KEY = "r2-secret-for-tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_AUTOREFRESH = True  # no staticfiles are collected for tests
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -1,1 +1,157 @@
-"""System checks: a missing or senseless setting is named, with what to write."""
+"""System checks: a missing or senseless setting is named, with what to write instead."""
+
+import string
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+TAG = "gastown"
+_NEEDED = {
+    "GASTOWN_FLY_API_TOKEN": "a deploy token of the app (`fly tokens create deploy`)",
+    "GASTOWN_FLY_APP_NAME": "the name of the Fly app that holds the towns",
+    "GASTOWN_SANDBOX_IMAGE": "the sandbox's image, such as registry.fly.io/towns:v1",
+    "GASTOWN_INTERNAL_API_SECRET": "a long random text (`openssl rand -hex 32`); never change it",
+    "GASTOWN_CONTROL_PLANE_URL": "the address at which sandboxes reach us, such as https://ops.example.com",
+    "GASTOWN_R2_ENDPOINT_URL": "https://ACCOUNT.r2.cloudflarestorage.com",
+    "GASTOWN_R2_BUCKET": "the bucket's name",
+    "GASTOWN_R2_ACCESS_KEY_ID": "the id of an R2 API token for that bucket",
+    "GASTOWN_R2_SECRET_ACCESS_KEY": "the secret of that R2 API token",
+}
+_ADDRESSES = (
+    "GASTOWN_FLY_API_URL",
+    "GASTOWN_SANDBOX_URL",
+    "GASTOWN_CONTROL_PLANE_URL",
+    "GASTOWN_R2_ENDPOINT_URL",
+)
+_RANGES: dict[str, tuple[float, float]] = {
+    "GASTOWN_MACHINE_CPUS": (1, 64),
+    "GASTOWN_MACHINE_MEMORY_MB": (256, 1_048_576),
+    "GASTOWN_VOLUME_SIZE_GB": (1, 500),
+    "GASTOWN_STOP_TIMEOUT_SECONDS": (1, 300),
+    "GASTOWN_SYNC_INTERVAL_SECONDS": (1, 86400),
+    "GASTOWN_SYNC_WAIT_SECONDS": (1, 3600),
+    "GASTOWN_RETENTION_DAYS": (1, 3650),
+    "GASTOWN_HEALTH_PERIOD_SECONDS": (1, 3600),
+    "GASTOWN_PROBE_TIMEOUT_SECONDS": (0.1, 60),
+    "GASTOWN_PROBE_CONCURRENCY": (1, 10_000),
+    "GASTOWN_SWEEP_CHUNK_SIZE": (1, 10_000),
+    "GASTOWN_FAILURES_BEFORE_RESTART": (1, 1000),
+    "GASTOWN_RESTART_FAILED_LIMIT": (1, 1000),
+    "GASTOWN_RESTART_FAILED_WINDOW_MINUTES": (1, 10_080),
+    "GASTOWN_RESTART_LIMIT": (1, 1000),
+    "GASTOWN_RESTART_WINDOW_MINUTES": (1, 10_080),
+    "GASTOWN_RESTARTS_AT_ONCE": (1, 100_000),
+    "GASTOWN_BREAKER_MIN_TOWNS": (1, 100_000),
+    "GASTOWN_BREAKER_PERCENT": (1, 100),
+    "GASTOWN_STALE_HEARTBEAT_MINUTES": (1, 10_080),
+    "GASTOWN_DISK_WARN_PERCENT": (1, 100),
+    "GASTOWN_DISK_CRITICAL_PERCENT": (1, 100),
+    "GASTOWN_IDLE_PERIOD_SECONDS": (1, 3600),
+    "GASTOWN_IDLE_TIMEOUT_MIN_MINUTES": (1, 100_000),
+    "GASTOWN_IDLE_TIMEOUT_MAX_MINUTES": (1, 100_000),
+    "GASTOWN_INTERACTION_COALESCE_SECONDS": (0, 3600),
+    "GASTOWN_WEBSOCKET_SILENT_MINUTES": (1, 100_000),
+    "GASTOWN_IDLE_SYNC_FAILURES_ALERT": (1, 1000),
+    "GASTOWN_RECOVERY_LIMIT": (1, 100_000),
+    "GASTOWN_RECOVERY_WINDOW_MINUTES": (1, 10_080),
+    "GASTOWN_DEADLINE_STARTING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_STOPPING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_RESTARTING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_PROVISIONING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_RECOVERING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_RESTORING_MINUTES": (1, 1440),
+    "GASTOWN_DEADLINE_BACKUP_MINUTES": (1, 1440),
+    "GASTOWN_DRIVERS": (1, 1000),
+    "GASTOWN_DRIVER_THREADS": (1, 1000),
+    "GASTOWN_DRIVE_SECONDS": (1, 100),
+    "GASTOWN_LEASE_SECONDS": (1, 50),
+    "GASTOWN_KEEP_CHECKS_DAYS": (1, 3650),
+}
+_PLACEHOLDERS = frozenset({"machine_id", "app", "town_id", "region"})
+
+
+@register(TAG)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """All of ours. What is missing is a warning while DEBUG is on, and an error in production."""
+    return [*senseless(), *_missing()]
+
+
+def senseless() -> list[CheckMessage]:
+    """Settings that can't be what was meant, whatever the installation."""
+    return [Error(text, id="gastown.E002") for text in _senseless()]
+
+
+def _missing() -> Iterator[CheckMessage]:
+    kind, code = (Warning, "gastown.W001") if settings.DEBUG else (Error, "gastown.E001")
+    if not settings.SECRET_KEY:
+        yield Error("SECRET_KEY is not set. Set it to a long random text.", id="gastown.E001")
+    for name, meaning in _NEEDED.items():
+        if not getattr(settings, name):
+            yield kind(f"{name} is not set. Set it to {meaning}.", id=code)
+
+
+def _senseless() -> Iterator[str]:
+    outside = [
+        f"{name} is {getattr(settings, name):g}; write a number from {least:g} to {most:g}."
+        for name, (least, most) in _RANGES.items()
+        if not least <= getattr(settings, name) <= most
+    ]
+    yield from outside
+    for name in _ADDRESSES:
+        value = getattr(settings, name)
+        parts = urlsplit(value)
+        if value and not (parts.scheme in ("http", "https") and parts.netloc):
+            yield f"{name} is {value!r}; write an address that begins with http:// or https://."
+    yield from _template()
+    if settings.GASTOWN_AUTO_RESUME not in ("idle", "always"):
+        yield f"GASTOWN_AUTO_RESUME is {settings.GASTOWN_AUTO_RESUME!r}; write idle or always."
+    if not outside:
+        yield from _orders()
+
+
+def _template() -> Iterator[str]:
+    template = settings.GASTOWN_SANDBOX_URL
+    known = ", ".join(f"{{{name}}}" for name in sorted(_PLACEHOLDERS))
+    try:
+        used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError:
+        yield f"GASTOWN_SANDBOX_URL is {template!r}, with a brace too many; it may hold {known}."
+        return
+    for name in sorted(used - _PLACEHOLDERS):
+        yield f"GASTOWN_SANDBOX_URL holds {{{name}}}, which means nothing; it may hold {known}."
+    if not used:
+        yield f"GASTOWN_SANDBOX_URL is {template!r}, which leads nowhere; it may hold {known}."
+
+
+def _orders() -> Iterator[str]:
+    """Settings that only make sense together."""
+    least, most = (
+        settings.GASTOWN_IDLE_TIMEOUT_MIN_MINUTES,
+        settings.GASTOWN_IDLE_TIMEOUT_MAX_MINUTES,
+    )
+    usual = settings.GASTOWN_IDLE_TIMEOUT_MINUTES
+    if least > most:
+        yield (
+            f"GASTOWN_IDLE_TIMEOUT_MIN_MINUTES ({least}) is over GASTOWN_IDLE_TIMEOUT_MAX_MINUTES "
+            f"({most}); write a smaller one."
+        )
+    elif not least <= usual <= most:
+        yield f"GASTOWN_IDLE_TIMEOUT_MINUTES is {usual}; write a number from {least} to {most}."
+    warn, critical = settings.GASTOWN_DISK_WARN_PERCENT, settings.GASTOWN_DISK_CRITICAL_PERCENT
+    if warn > critical:
+        yield (
+            f"GASTOWN_DISK_WARN_PERCENT ({warn}) is over GASTOWN_DISK_CRITICAL_PERCENT "
+            f"({critical}); write a smaller one."
+        )
+    timeout, deadline = (
+        settings.GASTOWN_STOP_TIMEOUT_SECONDS,
+        settings.GASTOWN_DEADLINE_STOPPING_MINUTES,
+    )
+    if timeout >= 60 * deadline:
+        yield (
+            f"GASTOWN_DEADLINE_STOPPING_MINUTES ({deadline}) is over before "
+            f"GASTOWN_STOP_TIMEOUT_SECONDS ({timeout}); write more minutes."
+        )

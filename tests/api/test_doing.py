@@ -12,7 +12,7 @@ from towns.models import Operation, Town
 from towns.words import DesiredState, OperationKind, Status
 
 pytestmark = pytest.mark.django_db
-READY = {
+READY: dict[str, dict[str, object]] = {
     "start": {"status": Status.STOPPED, "stop_reason": "person", "desired_state": "stopped"},
     "stop": {},
     "restart": {},

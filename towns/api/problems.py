@@ -138,7 +138,8 @@ def _translated(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     status = response.status_code
     sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
     if status == 405:
-        sentence = f"{request.method} is not possible here, only {response['Allow']}."
+        allowed = ", ".join(sorted(response["Allow"].split(", ")))
+        sentence = f"{request.method} is not possible here, only {allowed}."
     translated = problem_response(request, Problem(status, sentence))
     translated.cookies = response.cookies
     for name in ("Allow", "Retry-After"):

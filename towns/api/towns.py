@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
+from ninja import Status as Answer
 from pydantic import Field
 
 from towns import actions, interactions
@@ -160,9 +161,11 @@ def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> Answer[di
             )
         see = interactions.websocket_message if body.message else interactions.websocket_seen
         see(town, now)
-        return 200, town_facts(town, now=now)
+        return Answer(200, town_facts(town, now=now))
     operation = interactions.visit(town, actor=caller.actor, kind=InteractionKind.GATEWAY, now=now)
-    return (202, shown(town_id)) if operation else (200, town_facts(town, now=now))
+    if operation is None:
+        return Answer(200, town_facts(town, now=now))
+    return Answer(202, shown(town_id))
 
 
 def noted(caller: Caller, town: Town, kind: InteractionKind, *, peek: bool = False) -> bool:

@@ -18,6 +18,7 @@ from django.core.management.base import (
 from django.db import OperationalError, ProgrammingError, connections
 from tqdm import tqdm
 
+from towns import checks
 from towns.actions import NotAllowed
 from towns.changes import InvalidChange
 from towns.lookup import UnknownTown, find_town
@@ -58,6 +59,8 @@ class OpsCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, with what can be expected to go wrong told in one line."""
         self.json: bool = options.get("json", False)
+        if wrong := [str(error.msg) for error in checks.senseless()]:
+            raise CommandError("\n".join(wrong), returncode=FAILED)
         try:
             return super().execute(*args, **options)
         except (
