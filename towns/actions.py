@@ -252,7 +252,12 @@ def request_restore(town_id: UUID, *, actor: Actor, now: datetime, reason: str =
                 "it can't be restored any more."
             )
         _refuse_a_taken_name(town)
-        return ask.begin(DesiredState.RUNNING, stop_reason="")
+        try:
+            with transaction.atomic():
+                return ask.begin(DesiredState.RUNNING, stop_reason="")
+        except IntegrityError:
+            _refuse_a_taken_name(town)  # by a town that was created at the same moment
+            raise
 
 
 @transaction.atomic

@@ -1,0 +1,67 @@
+"""Backup: a running town is asked for a snapshot, and R2 shows it."""
+
+import pytest
+
+from tests.world import World
+from tests.world.asking import ask_and_settle, causes, event, state
+from towns.models import Backup
+from towns.services.errors import Unavailable
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(world: World) -> None:
+    town = world.running_town()
+    world.work(town, "fresh")
+    operation = ask_and_settle(world, town, "backup")
+    assert operation.state == "succeeded"
+    assert state(town) == ("running", "running")
+    newest = world.snapshots(town)[0]
+    assert "fresh" in newest.data.marks
+    kept = Backup.objects.get(town=town, snapshot=newest.timestamp)
+    assert (kept.operation, kept.generation, kept.bytes) == (operation, 1, newest.data.size)
+    assert town.last_snapshot == newest.timestamp
+
+
+def test_only_what_r2_shows_counts(world: World) -> None:
+    town = world.running_town()
+    world.process(town).generation = 0  # says yes, and moves no pointer
+    operation = ask_and_settle(world, town, "backup")
+    assert operation.state == "failed"
+    assert "no newer snapshot came" in operation.message
+
+
+def test_a_failure_leaves_the_status_and_alerts(world: World) -> None:
+    town = world.running_town()
+    world.faults.fail("sandbox.request_sync", Unavailable("HTTP 503"), times=None)
+    operation = ask_and_settle(world, town, "backup")
+    assert operation.state == "failed"
+    assert state(town) == ("running", "running")
+    assert event(town, "backup_failed").to_status == ""
+    assert causes(town) == {"backup_failed"}
+
+
+def test_two_hiccups_are_no_failure(world: World) -> None:
+    town = world.running_town()
+    world.faults.fail("sandbox.request_sync", Unavailable("HTTP 503"), times=2)
+    assert ask_and_settle(world, town, "backup").state == "succeeded"
+
+
+def test_a_good_backup_closes_the_alert(world: World) -> None:
+    town = world.running_town()
+    world.faults.fail("sandbox.request_sync", Unavailable("HTTP 503"), times=3)
+    ask_and_settle(world, town, "backup")
+    ask_and_settle(world, town, "backup")
+    assert causes(town) == set()
+
+
+def test_the_shrink_guard_holds_a_snapshot_back(world: World) -> None:
+    town = world.running_town()
+    data = world.volume(town).data
+    assert data is not None
+    before = town.last_snapshot
+    world.volume(town).data = type(data)(data.marks, data.size // 10)
+    operation = ask_and_settle(world, town, "backup")
+    assert operation.state == "failed"
+    assert world.snapshots(town)[0].held
+    assert town.last_snapshot == before
