@@ -6,7 +6,7 @@ os.environ["GASTOWN_ENV_FILE"] = ""
 os.environ.setdefault("DEBUG", "true")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 
-from gastown_ops.settings import *  # noqa: E402, F403  (the environment must be set first)
+from gastown_ops.settings import *  # noqa: F403  (the environment must be set first)
 
 GASTOWN_FLY_API_URL = "https://fly.test/v1"
 GASTOWN_FLY_API_TOKEN = "fly-token-for-tests"
@@ -19,6 +19,10 @@ GASTOWN_R2_ENDPOINT_URL = "https://r2.test"
 GASTOWN_R2_BUCKET = "gastown"
 GASTOWN_R2_ACCESS_KEY_ID = "key"
 GASTOWN_R2_SECRET_ACCESS_KEY = "r2-secret-for-tests"
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # In a file, since threads can't wait for each other's locks in one that is in memory.
+    (BASE_DIR / "var").mkdir(exist_ok=True)  # noqa: F405
+    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "var" / "test.sqlite3"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_AUTOREFRESH = True  # no staticfiles are collected for tests
 STORAGES = {

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, connections
+from django.db import connections
 
 from tests.world import SHELL, START, World
 from tests.world.asking import RULE, ask, event, newest, state
@@ -282,8 +282,6 @@ def test_changing_nothing_writes_nothing(world: World) -> None:
 
 def at_once(request: Callable[[], object], times: int = 8) -> list[object]:
     """What so many callers get who ask at the same moment; NotAllowed is an answer too."""
-    if connection.vendor == "sqlite" and "mode=memory" in str(connection.settings_dict["NAME"]):
-        pytest.skip("a SQLite database in memory lets nobody wait for a lock")
     answers: list[object] = []
     gate = threading.Barrier(times)
 

@@ -10,8 +10,12 @@ class TownsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django_q.signals import post_spawn
+
         from towns import checks, schedules, triggers  # noqa: F401  (importing registers the checks)
+        from towns.flows import begin
 
         pre_migrate.connect(triggers.drop, sender=self)
         post_migrate.connect(triggers.create, sender=self)
         post_migrate.connect(schedules.after_migrate, sender=self)
+        post_spawn.connect(begin.drive_soon, dispatch_uid="drive_soon")

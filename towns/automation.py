@@ -13,6 +13,7 @@ from towns.models import Breaker, Freeze, Operation, Town
 from towns.words import OperationKind
 
 FLEET = "fleet"
+RULE = Actor.automation("rule:recovery-budget")
 
 
 def freeze(
@@ -88,14 +89,16 @@ def hold_recovery(operation: Operation, now: datetime) -> str | None:
     for breaker in breakers_over(operation.town, open_breakers()):
         return f"Nothing is recovered while the breaker is open. {breaker.reason}"
     standing = standing_freeze(Freeze.Scope.RECOVERY, now)
-    if standing is None and _is_one_too_many(operation):
+    too_many = _is_one_too_many(operation)
+    if standing is not None and standing.actor == RULE.name and not too_many:
+        return None  # one of those that are within the limit, looked at late
+    if standing is None and too_many:
         limit, minutes = settings.GASTOWN_RECOVERY_LIMIT, settings.GASTOWN_RECOVERY_WINDOW_MINUTES
         reason = (
             f"Over {limit} automatic recoveries within {minutes} min: many towns gone at once is "
             "our fault or Fly's until staff confirm."
         )
-        rule = Actor.automation("rule:recovery-budget")
-        standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=rule, now=now)
+        standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=RULE, now=now)
         alerts.open_alert(
             cause="recovery_frozen",
             subject=FLEET,

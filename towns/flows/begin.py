@@ -85,3 +85,9 @@ def call_driver() -> None:
     from django_q.tasks import async_task  # here, since it reads the broker's settings
 
     transaction.on_commit(lambda: async_task("towns.tasks.drive"), robust=True)
+
+
+def drive_soon(**_: Any) -> None:
+    """Signal handler: a worker process that begins, perhaps in place of a killed one, sees to what
+    that one held."""
+    call_driver()

@@ -69,7 +69,11 @@ def drive_once(services: Services, *, limit: int = 100, only: uuid.UUID | None =
     """Run every operation that is due now, in this thread, one by one; returns how many."""
     claimed = claim(services.clock.now(), owner=worker_name(), limit=limit, only=only)
     for operation in claimed:
-        run_claimed(operation, services)
+        try:
+            run_claimed(operation, services)
+        except Exception:
+            # One that can't be saved must not stop the others; its lease runs out by itself.
+            log.exception("operation %s", operation.pk)
     return len(claimed)
 
 

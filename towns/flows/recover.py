@@ -3,7 +3,9 @@
 Only a 404 proves absence. A volume that exists is used; an old volume is never destroyed.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.conf import settings
 
 from towns import alerts
 from towns.automation import hold_recovery
@@ -25,8 +27,13 @@ from towns.words import OperationKind
 
 
 def hold_if_frozen(run: Run) -> Outcome:
-    """Many towns gone at once is somebody else's fault: wait until staff let recovery go on."""
+    """Many towns gone at once is somebody else's fault: wait until staff let recovery go on.
+
+    Its time begins when it may go on: who thaws recovery wants it done, not failed meanwhile.
+    """
     if run.operation.automatic and (why := hold_recovery(run.operation, run.now)):
+        minutes = settings.GASTOWN_DEADLINE_RECOVERING_MINUTES
+        run.save_operation(deadline_at=run.now + timedelta(minutes=minutes))
         return Wait(15, why)
     return Done()
 
