@@ -1,11 +1,12 @@
 """What the admins of this app share: typed bases, read-only pages, bounded counts."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class BoundedPaginator(AnyPaginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, or the limit."""
-        found: int = self.object_list.order_by()[:COUNT_LIMIT].count()  # type: ignore[union-attr]
-        return found
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows.order_by()[:COUNT_LIMIT].count()
 
 
 class OpsAdmin(ModelAdmin[M]):

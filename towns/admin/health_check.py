@@ -1,5 +1,7 @@
 """Health checks: what each probe said."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
@@ -22,7 +24,7 @@ class HealthCheckAdmin(ReadOnlyAdmin[HealthCheck]):
     list_select_related = ("town__owner",)
     readonly_fields = ("of_town", "disk", "memory")
 
-    def get_fields(self, request: HttpRequest, obj: HealthCheck | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: HealthCheck | None = None) -> Any:
         """All of them, the town as a link, figures in readable units first."""
         names = [f.name for f in HealthCheck._meta.fields if f.name not in ("id", "town")]
         return ["of_town", *names, "disk", "memory"]

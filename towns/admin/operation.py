@@ -61,7 +61,7 @@ class OperationAdmin(ReadOnlyAdmin[Operation]):
     @admin.display(description="step")
     def at_step(self, operation: Operation) -> str:
         """Where it is, or was when it ended."""
-        tries = f", failed {operation.attempt}×" if operation.attempt else ""
+        tries = f", failed {operation.attempt}x" if operation.attempt else ""
         return operation.step.replace("_", " ") + tries
 
     @admin.display(description="asked for by", ordering="actor")
@@ -114,7 +114,7 @@ def steps_table(operation: Operation) -> SafeString:
     ]
     rows: list[Any] = [("done", *row) for row in done]
     if operation.is_open:
-        tries = f" (failed {operation.attempt}×)" if operation.attempt else ""
+        tries = f" (failed {operation.attempt}x)" if operation.attempt else ""
         now = operation.message or "under way"
         rows.append(("now", operation.step.replace("_", " "), "now" + tries, now))
         rows += [("next", name.replace("_", " "), "", "") for name in _to_come(operation)]

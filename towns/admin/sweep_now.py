@@ -2,12 +2,31 @@
 
 from collections.abc import Sequence
 
+from django.contrib import messages
 from django.http import HttpRequest
 
 from towns.models import Town
 from towns.services import Services
+from towns.sweeps.health import SweepReport, sweep_named
+from towns.words import CheckResult
+
+TOLD = 20
 
 
 def sweep_now(req: HttpRequest, towns: Sequence[Town], services: Services) -> None:
     """Ask the chosen towns now how they are, and say what came of it."""
-    raise NotImplementedError
+    report = sweep_named(towns, services)
+    counts = ", ".join(f"{count} {name}" for name, count in report.results.items() if count)
+    messages.success(req, f"Swept: {counts or 'nobody'}.")
+    for text in _troubles(report)[:TOLD]:
+        messages.warning(req, text)
+
+
+def _troubles(report: SweepReport) -> list[str]:
+    failed = [
+        f"{one.town}: {one.judgement.result}. {one.judgement.reason}"
+        for one in report.observations
+        if one.judgement.result != CheckResult.OK
+    ]
+    words = {"restart": "is restarted", "error": "goes to error", "none": "is not restarted"}
+    return failed + [f"{one.town} {words[one.action]}: {one.why}" for one in report.decisions]

@@ -54,6 +54,11 @@ def may(user: AbstractBaseUser | AnonymousUser, action: TownAction) -> bool:
     return sees and user.has_perm(action.permission)
 
 
+def may_discard(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether the user may have towns destroyed without a last backup."""
+    return isinstance(user, PermissionsMixin) and user.has_perm("towns.discard_town")
+
+
 def previews(
     action: TownAction, towns: Sequence[Town], now: datetime, *, discard: bool = False
 ) -> list[tuple[Town, Preview]]:

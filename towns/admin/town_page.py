@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from towns.admin.display import operation_link, tag, when
 from towns.admin.health_check import polecats
 from towns.admin.operation import steps_table
-from towns.admin.town_actions import ACTIONS, TownAction, may, previews
+from towns.admin.town_actions import ACTIONS, TownAction, may, may_discard, previews
 from towns.models import Operation, Town
 from towns.presenting import open_operation
 from towns.readable import size, used
@@ -61,7 +61,7 @@ def _buttons(town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime) 
     buttons = []
     for action in ACTIONS.values():
         if may(user, action):
-            discard = user.is_authenticated and user.has_perm("towns.discard_town")
+            discard = may_discard(user)
             [(_, told)] = previews(action, [town], now, discard=discard)
             url = reverse("admin:towns_town_act", args=[action.name]) + f"?towns={town.pk}"
             buttons.append(Button(action, url, "" if told.allowed else told.text))

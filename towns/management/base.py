@@ -39,6 +39,7 @@ class OpsCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From the shell: errors as one line, and no traceback without --traceback."""
+        self._called_from_command_line = True
         options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
         handle_default_options(SimpleNamespace(**options))  # type: ignore[arg-type]  # as Django
         try:
