@@ -31,6 +31,9 @@ _BEGINS = {
 }
 
 
+_NAME_TAKEN = Preview(False, "Another living town of its owner has that name.")
+
+
 def preview(
     kind: OperationKind,
     town: Town,
@@ -45,13 +48,13 @@ def preview(
     `name_taken`: another living town of the owner has the name, which a restore has to know.
     """
     if operation is not None:
-        return _behind(kind, town, operation, discard=discard)
+        return _behind(kind, town, operation, discard=discard, name_taken=name_taken)
     if kind == OperationKind.STOP and _is_asleep(town):
         return Preview(True, "It is asleep already; it stays stopped until somebody asks.")
     if kind == OperationKind.RESTORE and town.restore_until and town.restore_until <= now:
         return Preview(False, f"Its backup expired on {utc(town.restore_until)}.")
     if kind == OperationKind.RESTORE and name_taken:
-        return Preview(False, "Another living town of its owner has that name.")
+        return _NAME_TAKEN
     why = refusal(kind, town, None)
     if why is not None:
         return Preview(False, why)
@@ -64,7 +67,9 @@ def _is_asleep(town: Town) -> bool:
     return town.status == Status.STOPPED and town.stop_reason == StopReason.IDLE
 
 
-def _behind(kind: OperationKind, town: Town, operation: Operation, *, discard: bool) -> Preview:
+def _behind(
+    kind: OperationKind, town: Town, operation: Operation, *, discard: bool, name_taken: bool
+) -> Preview:
     """A request while an operation is under way: it follows, changes nothing, or is refused."""
     under_way = OperationKind(operation.kind)
     follows = Preview(True, f"It follows once the {under_way} under way has ended.")
@@ -84,7 +89,9 @@ def _behind(kind: OperationKind, town: Town, operation: Operation, *, discard: b
         case OperationKind.START | OperationKind.RESTORE if under_way == OperationKind.DESTROY:
             if town.destroyed_at is None:
                 return Preview(True, "Its destroy is called off.")
-            return refused if kind == OperationKind.START else follows
+            if kind == OperationKind.START:
+                return Preview(False, f"{town} is being destroyed. Ask for its restore instead.")
+            return _NAME_TAKEN if name_taken else follows
         case OperationKind.START if wants == DesiredState.RUNNING:
             if town.status == Status.RUNNING:
                 return Preview(False, f"{town} is running already.")

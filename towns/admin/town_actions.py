@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 
 from towns import actions
+from towns.admin.filters import LIVING
 from towns.history import Actor
 from towns.models import Operation, Town
 from towns.presenting import open_operation
@@ -138,7 +139,5 @@ def _sweep_preview(town: Town, operation: Operation | None) -> Preview:
 def _taken_names(towns: Sequence[Town]) -> set[tuple[int, str]]:
     """The names of living towns of the owners of these towns."""
     owners = {town.owner_id for town in towns}
-    living = Town.objects.filter(owner__in=owners).exclude(
-        destroyed_at__isnull=False, status=Status.DESTROYED
-    )
+    living = Town.objects.filter(LIVING, owner__in=owners)
     return set(living.values_list("owner_id", "name"))

@@ -39,7 +39,12 @@ class Place:
     def base_environment(self) -> dict[str, str]:
         """The environment we were given, deaf to settings that are meant for something else."""
         given = {k: v for k, v in os.environ.items() if not k.startswith("GASTOWN_")}
-        return {**given, "PYTHONUNBUFFERED": "1", "GASTOWN_ENV_FILE": ""}
+        return {
+            **given,
+            "DJANGO_SETTINGS_MODULE": "gastown_ops.settings",
+            "PYTHONUNBUFFERED": "1",
+            "GASTOWN_ENV_FILE": "",
+        }
 
     def environment(self, cloud: Mapping[str, Any], web_port: int) -> dict[str, str]:
         """The settings of the demo's processes: everything quick, so that one sees it happen."""

@@ -111,6 +111,7 @@ def _start_servers(children: Children, env: dict[str, str], port: int) -> None:
             f"127.0.0.1:{port}",
             "--threads",
             "8",
+            "--no-control-socket",
             "--access-logfile",
             "-",
         ],
