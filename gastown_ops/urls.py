@@ -7,6 +7,9 @@ from django.views.generic import RedirectView
 from towns.api.application import api, sandbox_api
 from towns.probes import healthz, readyz
 
+admin.site.site_header = admin.site.site_title = "Gastown Ops"
+admin.site.index_title = "Fleet"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:towns_town_changelist")),
     path("admin/", admin.site.urls),

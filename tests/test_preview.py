@@ -69,7 +69,7 @@ def test_it_tells_what_the_request_does(
     owner = make_user()
     wanted = [DesiredState.RUNNING] if under_way is None else list(DesiredState)
     for status, desired, gone in product(Status, wanted, (False, True)):
-        if gone and status not in {*GONE, Status.DESTROYING} or not gone and status in GONE:
+        if (gone and status not in {*GONE, Status.DESTROYING}) or (not gone and status in GONE):
             continue
         town = make_town(
             owner=owner,

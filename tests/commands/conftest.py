@@ -34,6 +34,13 @@ class Ended:
         return json.loads(self.out)
 
 
+class Terminal(io.StringIO):
+    """A stderr that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 Call = Callable[..., Ended]
 
 
@@ -53,10 +60,10 @@ def call(world: World, monkeypatch: pytest.MonkeyPatch) -> Call:
     waiting = partial(wait_for, pause=world.advance)
     monkeypatch.setattr("towns.management.commands.town.wait_for", waiting)
 
-    def run(*words: str) -> Ended:
+    def run(*words: str, terminal: bool = False) -> Ended:
         command = load_command_class(get_commands()[words[0]], words[0])
         assert isinstance(command, OpsCommand)
-        out, err = io.StringIO(), io.StringIO()
+        out, err = io.StringIO(), Terminal() if terminal else io.StringIO()
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
         command.stdout, command.stderr = OutputWrapper(out), OutputWrapper(err)

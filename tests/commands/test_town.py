@@ -1,14 +1,16 @@
 """`manage.py town …`."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests.commands.conftest import Call
-from tests.factories import make_town, make_user
+from tests.factories import NOW, make_operation, make_town, make_user
 from tests.world import World
 from towns.models import Operation, Town
-from towns.words import Status
+from towns.words import OperationKind, Status
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +117,38 @@ def test_wait_exits_by_the_result(call: Call, world: World) -> None:
     assert ended.err.startswith("carol/mill: stop failed. Fly has no machine of this town")
 
 
+def test_on_a_terminal_waiting_shows_the_steps(call: Call) -> None:
+    ended = call("town", "create", "carol/mill", "--wait", terminal=True)
+    assert ended.out == "carol/mill: provision succeeded; it is running.\n"
+    steps = ended.err.splitlines()
+    assert steps[0].startswith("  carol/mill provision: ensure volume: ")
+    assert steps[-1].startswith("  carol/mill provision: await healthy: ")
+    assert call("town", "stop", "mill", "--wait", "--json", terminal=True).err == ""
+
+
+def test_who_stops_waiting_is_told_what_goes_on(
+    call: Call, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("towns.management.commands.town.wait_for", interrupted)
+    ended = call("town", "stop", "harbour", "--wait")
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err.startswith("Interrupted. What was asked for stays so")
+    assert Operation.objects.get().is_open
+
+
+def test_several_are_waited_for(call: Call, world: World) -> None:
+    for name in ("mill", "quay"):
+        world.running_town(name)
+    ended = call("town", "stop", "mill", "quay", "--wait")
+    assert ended.out.splitlines() == [
+        "ada/mill: stop succeeded; it is stopped.",
+        "ada/quay: stop succeeded; it is stopped.",
+    ]
+
+
 def test_without_wait_it_only_asks(call: Call, town: Town) -> None:
     ended = call("town", "stop", "harbour")
     assert (ended.code, ended.out) == (0, "alice/harbour: stop is under way.\n")
@@ -156,3 +190,94 @@ def test_lists_are_filtered(call: Call, town: Town) -> None:
 
 def test_no_towns_say_what_to_do(call: Call) -> None:
     assert "town create" in call("town", "list").out
+
+
+def test_a_list_fits_in_80_columns(call: Call, world: World) -> None:
+    make_town(
+        owner=make_user("alexandra"),
+        name="a-town-with-a-name",
+        status=Status.PROVISIONING,
+        last_result="failed",
+        consecutive_failures=12,
+        last_interaction_at=world.now - timedelta(hours=23, minutes=59),
+    )
+    ended = call("town", "list")
+    assert "failed 12x" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80, ended.out
+
+
+def test_show_tells_why_it_is_awake_and_until_when(call: Call, world: World) -> None:
+    town = make_town(
+        owner=make_user("alice"),
+        name="harbour",
+        awake_since=world.now - timedelta(hours=2),
+        last_interaction_at=world.now - timedelta(minutes=10),
+        last_interaction_kind="visit",
+        last_checked_at=world.now,
+        last_result="ok",
+        health={"polecats_active": 0, "disk_used": 1_200_000_000, "disk_total": 50_000_000_000},
+    )
+    text = " ".join(call("town", "show", "harbour").out.split())
+    for shown in (
+        f"alice/harbour ({town.pk})",
+        "awake because of interaction",
+        "(in 20 min)",
+        "last interaction 10 min ago visit",
+        "1.2 GB of 50.0 GB (2 %)",
+    ):
+        assert shown in text, shown
+
+
+def test_show_tells_why_it_was_stopped_and_until_when_it_can_be_restored(
+    call: Call, town: Town
+) -> None:
+    make_town(owner=town.owner, name="asleep", status=Status.STOPPED, stop_reason="idle")
+    assert "(stopped: idle)" in call("town", "show", "asleep").out
+    make_town(owner=town.owner, name="gone", status=Status.DESTROYED, destroyed_at=NOW)
+    assert "2026-03-19 12:00:00 UTC" in call("town", "show", "gone").out
+
+
+def test_show_tells_what_is_under_way(call: Call, town: Town) -> None:
+    make_operation(town, OperationKind.STOP, step="await_stopped", attempt=2, message="Fly: 503")
+    assert "await stopped, failed 2x. Fly: 503" in call("town", "show", "harbour").out
+
+
+def test_recover_can_give_a_volume_up(call: Call) -> None:
+    make_town(name="mill", status=Status.ERROR)
+    assert call("town", "recover", "mill", "--from-backup").code == 0
+    assert Operation.objects.get().params == {"from_backup": True}
+
+
+def test_destroy_can_discard(call: Call, town: Town) -> None:
+    assert call("town", "destroy", "harbour", "--yes", "--discard-data", "--reason", "r").code == 0
+    operation = Operation.objects.get()
+    assert (operation.params, operation.reason) == ({"discard": True}, "r")
+
+
+def test_a_name_that_is_taken_is_refused(call: Call, town: Town) -> None:
+    ended = call("town", "create", "alice/harbour")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "alice already has a town named harbour. Choose another name.\n"
+
+
+def test_a_refused_create_makes_no_owner(call: Call) -> None:
+    for words in (["carol/No!"], ["carol/mill", "--region", "x"], [f"{'c' * 151}/mill"]):
+        assert call("town", "create", *words).code == 2
+    assert not User.objects.exists()
+
+
+def test_towns_by_an_id_that_nobody_has(call: Call) -> None:
+    ended = call("town", "show", "00000000-0000-0000-0000-000000000000")
+    assert (ended.code, ended.err.startswith("There is no town 00000000-")) == (2, True)
+
+
+def test_all_the_dead_of_a_name_are_told_with_their_ids(call: Call) -> None:
+    owner = make_user("alice")
+    gone = [
+        make_town(owner=owner, name="old", status=Status.DESTROYED, destroyed_at=NOW)
+        for _ in range(2)
+    ]
+    ended = call("town", "restore", "alice/old")
+    assert ended.code == 2
+    for town in gone:
+        assert str(town.pk) in ended.err

@@ -104,7 +104,7 @@ def _operations(town: Town, now: datetime) -> Table:
 
 def _how_it_went(operation: Operation) -> str:
     steps = ", ".join(entry["step"].replace("_", " ") for entry in operation.log)
-    return f"{steps}. {operation.message}" if operation.message else steps
+    return ". ".join(filter(None, [steps, operation.message]))
 
 
 def _checks(town: Town, now: datetime) -> Table:
@@ -135,7 +135,7 @@ def _backups(town: Town, now: datetime) -> Table:
         for backup in town.backups.all()[:ROWS]
     ]
     heads = ("Made", "Snapshot", "Kind", "Verified", "Size", "Where")
-    return Table("Backups", heads, rows, _more("backup", town))
+    return Table("Verified backups", heads, rows, _more("backup", town))
 
 
 def _alerts(town: Town, now: datetime) -> Table:

@@ -23,7 +23,8 @@ class DemoError(Exception):
 
 def run(root: Path, *, port: int, check: bool) -> int:
     """Run the demo until Ctrl-C, or its check until it is done; returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     if check and root.exists():
         shutil.rmtree(root)
     place = Place(root)

@@ -156,11 +156,17 @@ def _arrive(run: Run, town: Town, to: Status) -> None:
         kind=f"{operation.kind}_done",
         actor=run.actor,
         now=now,
-        reason=operation.reason,
+        reason=_told(operation),
         operation=operation,
         data=data,
         also=tuple(also),
     )
+
+
+def _told(operation: Operation) -> str:
+    """What the town's status says of a good end: what was done, and for which reason."""
+    because = f" ({operation.reason.rstrip('.')})" if operation.reason else ""
+    return f"{operation.kind.capitalize()} succeeded{because}."
 
 
 def _status_after_failure(kind: OperationKind, operation: Operation) -> Status:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import logging
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +34,8 @@ class OpsCommand(BaseCommand):
     """Errors are one line on stderr: exit code 1 for what failed, 2 for what was typed wrongly."""
 
     requires_system_checks: list[str] = []
+    logs = False
+    """Whether it is a service, whose log is wanted."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Every command can answer in JSON."""
@@ -39,11 +43,15 @@ class OpsCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From the shell: errors as one line, and no traceback without --traceback."""
-        self._called_from_command_line = True
-        options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
-        handle_default_options(SimpleNamespace(**options))  # type: ignore[arg-type]  # as Django
+        options = self._parsed(argv)
         try:
-            self.execute(*options.pop("args", ()), **options)
+            with self._quiet(options["verbosity"]):
+                self.execute(*options.pop("args", ()), **options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has enough of it, as in `town list | head`.
+            _swallow_output()
+            sys.exit(FAILED)
         except CommandError as error:
             if options["traceback"]:
                 raise
@@ -56,6 +64,29 @@ class OpsCommand(BaseCommand):
             sys.exit(FAILED)
         finally:
             connections.close_all()
+
+    def _parsed(self, argv: list[str]) -> dict[str, Any]:
+        try:
+            options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
+        except CommandError as error:
+            text = str(error).removeprefix("Error: ").rstrip(".")
+            self.stderr.write(f"{text}. See `manage.py {argv[1]} --help`.")
+            sys.exit(BAD_USAGE)
+        handle_default_options(SimpleNamespace(**options))  # type: ignore[arg-type]  # as Django
+        return options
+
+    @contextlib.contextmanager
+    def _quiet(self, verbosity: int) -> Iterator[None]:
+        """Keep what is logged for the information of services away from people, without -v 2."""
+        if self.logs or verbosity > 1:
+            yield
+            return
+        before = logging.root.manager.disable
+        logging.disable(logging.INFO)
+        try:
+            yield
+        finally:
+            logging.disable(before)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, with what can be expected to go wrong told in one line."""
@@ -104,6 +135,11 @@ class OpsCommand(BaseCommand):
         show = sys.stderr.isatty() and not self.json
         with tqdm(total=total, desc=what, unit=" towns", disable=not show, leave=False) as bar:
             yield bar
+
+
+def _swallow_output() -> None:
+    """Have what is still to be written go nowhere, so that Python can end in peace."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_json(parser: ArgumentParser) -> None:

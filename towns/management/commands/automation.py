@@ -1,6 +1,6 @@
 """`manage.py automation freeze|thaw|status`: the red button."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -40,11 +40,12 @@ class Command(OpsCommand):
                 now=now,
                 until=None if minutes is None else now + timedelta(minutes=minutes),
             )
-        elif options["what"] == "thaw":
-            automation.thaw(options["scope"], actor=Actor.shell(), now=now)
-        self._status(now)
+        thawed = None
+        if options["what"] == "thaw":
+            thawed = automation.thaw(options["scope"], actor=Actor.shell(), now=now)
+        self._status(now, [] if thawed is None else [_thawed(options["scope"], thawed)])
 
-    def _status(self, now: Any) -> None:
+    def _status(self, now: datetime, lines: list[str]) -> None:
         found = [automation.standing_freeze(scope, now) for scope in Freeze.Scope]
         freezes = [freeze for freeze in found if freeze is not None]
         breakers = list(automation.open_breakers().values())
@@ -63,10 +64,15 @@ class Command(OpsCommand):
                 {"scope": one.scope, "state": one.state, "reason": one.reason} for one in breakers
             ],
         }
-        lines = [
+        standing = [
             f"frozen: {one.scope}, by {one.actor} since {utc(one.since)}, until "
             f"{utc(one.until) if one.until else 'thawed'}: {one.reason}"
             for one in freezes
         ]
-        lines += [f"breaker {one.state}: {one.scope}: {one.reason}" for one in breakers]
-        self.tell(document, lines or ["Automation runs: no freeze, no open breaker."])
+        standing += [f"breaker {one.state}: {one.scope}: {one.reason}" for one in breakers]
+        runs = ["Automation runs: no freeze, no open breaker."]
+        self.tell(document, lines + (standing or runs))
+
+
+def _thawed(scope: str, thawed: bool) -> str:
+    return f"Thawed: {scope}." if thawed else f"There was no freeze of the scope {scope}."

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,6 +15,7 @@ from towns.services import default_services
 
 class Command(OpsCommand):
     help = "Drive operations until Ctrl-C, or until nothing is due."
+    logs = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -26,8 +29,29 @@ class Command(OpsCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        ends = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ends.set())
-        worked = drive(default_services(), until_idle=options["until_idle"], stop=ends.is_set)
+        with _end_on_signals() as ended:
+            worked = drive(default_services(), until_idle=options["until_idle"], stop=ended.is_set)
         self.tell({"worked_on": worked}, [f"Worked {worked} times on operations."])
+
+
+@contextmanager
+def _end_on_signals() -> Iterator[threading.Event]:
+    """Set on the first SIGINT or SIGTERM, to end after the steps under way. The next one counts as
+    it always does, for who won't wait for a step."""
+    ended = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def end(*_: object) -> None:
+        ended.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield ended
+    finally:
+        restore()

@@ -1,13 +1,15 @@
 """`manage.py town …`: everything that can be done with towns, by hand."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from towns import actions, presenting
+from towns import actions
 from towns.actions import NotAllowed, Requested
 from towns.changes import (
     UNSET,
@@ -19,15 +21,19 @@ from towns.changes import (
 from towns.flows.waiting import wait_for
 from towns.history import Actor
 from towns.lookup import find_town
-from towns.management.base import FAILED, OpsCommand, add_json, table
+from towns.management.base import FAILED, INTERRUPTED, OpsCommand, add_json
+from towns.management.town_text import list_lines, town_lines
 from towns.models import Operation, Town
 from towns.presenting import operation_facts, presentable, town_facts
-from towns.readable import ago, used
 from towns.services import default_services
 from towns.words import OperationState, Status
 
 ACTOR = Actor.shell()
+NO_TOWNS = "No such town. Make one: `manage.py town create OWNER/NAME`."
 Request = Callable[..., Requested]
+STOPPED_WAITING = (
+    "Interrupted. What was asked for stays so: a cluster or `manage.py run_operations` does it."
+)
 SIMPLE: dict[str, tuple[Request, str]] = {
     "start": (actions.request_start, "start towns"),
     "stop": (actions.request_stop, "stop towns; they stay stopped until asked"),
@@ -99,12 +105,7 @@ class Command(OpsCommand):
         if options["owner"]:
             towns = towns.filter(owner__username=options["owner"])
         now, found = timezone.now(), list(towns)
-        rows = [
-            (town, town.status, _health(town), ago(town.last_interaction_at, now), town.region)
-            for town in found
-        ]
-        heads = ("TOWN", "STATUS", "HEALTH", "LAST INTERACTION", "REGION")
-        lines = table(rows, heads) or ["No towns. Make one: manage.py town create OWNER/NAME"]
+        lines = list_lines(found, now) or [NO_TOWNS]
         self.tell({"towns": [town_facts(town, now=now) for town in found]}, lines)
 
     def _show(self, options: dict[str, Any]) -> None:
@@ -115,6 +116,9 @@ class Command(OpsCommand):
         username, slash, name = options["town"].partition("/")
         if not (slash and username and name):
             self.refuse(f"A new town is named as OWNER/NAME, not as {options['town']}.")
+        longest = User._meta.get_field("username").max_length
+        if longest is not None and len(username) > longest:
+            self.refuse(f"An owner's name has at most {longest} characters.")
         name, region = validated_name(name), validated_region(options["region"])
         timeout = options["idle_timeout"]
         if timeout is not None:
@@ -189,7 +193,7 @@ class Command(OpsCommand):
         """Tell what was begun; with --wait, when and how it ended."""
         operations = [requested.operation for requested in done]
         if options["wait"]:
-            operations = [self._wait(operation) for operation in operations]
+            operations = self._wait(operations)
         failed = [operation for operation in operations if operation.state == OperationState.FAILED]
         now = timezone.now()
         shown = [
@@ -221,61 +225,33 @@ class Command(OpsCommand):
         town.refresh_from_db(fields=["status"])
         return f"{town}: {operation.kind} {operation.state}; it is {town.status}."
 
-    def _wait(self, operation: Operation) -> Operation:
-        def tell(news: Operation) -> None:
-            if not self.json and self.stderr.isatty():
-                words = news.message or news.state
-                step = news.step.replace("_", " ")
-                self.stderr.write(f"  {news.town} {news.kind}: {step} · {words}")
+    def _wait(self, operations: list[Operation]) -> list[Operation]:
+        told = Counter[UUID]()
 
-        return wait_for(operation, default_services(), on_change=tell)
+        def tell(news: Operation) -> None:
+            """The steps that were done since, and what it is waiting for."""
+            if self.json or not self.stderr.isatty():
+                return
+            steps = [(one["step"], one["note"] or "done") for one in news.log[told[news.pk] :]]
+            told[news.pk] = len(news.log)
+            if news.is_open and news.message:
+                steps.append((news.step, news.message))
+            for step, note in steps:
+                text = f"  {news.town} {news.kind}: {step.replace('_', ' ')}: {note}"
+                self.stderr.write(text, style_func=str)
+
+        try:
+            return wait_for(operations, default_services(), on_change=tell)
+        except KeyboardInterrupt:
+            raise CommandError(STOPPED_WAITING, returncode=INTERRUPTED) from None
 
     def _tell_town(self, town: Town) -> None:
         now = timezone.now()
-        facts = town_facts(town, now=now)
-        self.tell(facts, _town_lines(town, facts))
-
-
-def _town_lines(town: Town, facts: dict[str, Any]) -> list[str]:
-    now = timezone.now()
-    figures = [
-        ("town", f"{town}  ({town.pk})"),
-        ("status", f"{town.status}, {ago(town.status_since, now)}. {town.status_reason}"),
-        ("wanted", town.desired_state),
-        ("health", f"{_health(town)}, checked {ago(town.last_checked_at, now)}"),
-        ("failing", town.failure_reason),
-        ("awake because of", ", ".join(facts["awake_because"]).replace("_", " ")),
-        ("stops at", facts["idle_stop_at"]),
-        ("last interaction", f"{ago(town.last_interaction_at, now)} {town.last_interaction_kind}"),
-        ("idle timeout", f"{town.idle_timeout_minutes} min, auto-stop {_on(town.auto_stop)}"),
-        ("kept awake until", facts["keep_awake_until"]),
-        ("on hold", town.hold_reason),
-        ("last backup", f"{ago(town.last_backup_at, now)} {town.last_snapshot}"),
-        ("disk", used(town.figure("disk_used"), town.figure("disk_total"))),
-        ("machine", f"{town.machine_id or 'none'} in {town.region}"),
-        ("volume", town.volume_id),
-        ("can be restored until", facts["restore_until"]),
-    ]
-    operation = presenting.open_operation(town)
-    if operation is not None:
-        text = f"{operation.kind} at {operation.step.replace('_', ' ')}. {operation.message}"
-        figures.append(("under way", text))
-    return [f"{name:22} {str(value).strip()}" for name, value in figures if value]
+        self.tell(town_facts(town, now=now), town_lines(town, now))
 
 
 def _fresh(operation: Operation) -> Town:
     return presentable(Town.objects.filter(pk=operation.town_id)).get()
-
-
-def _health(town: Town) -> str:
-    if not town.last_result:
-        return "-"
-    failures = town.consecutive_failures
-    return f"{town.last_result}, {failures} failed in a row" if failures else town.last_result
-
-
-def _on(value: bool) -> str:
-    return "on" if value else "off"
 
 
 def _or_unset(value: Any) -> Any:
