@@ -109,7 +109,8 @@ def test_a_refused_token_is_one_clear_line_and_loses_nothing(ops: Installation) 
     ops.run("run_operations", "--until-idle", "2", GASTOWN_FLY_API_TOKEN="wrong")
     shown = ops.run("town", "show", name).stdout
     [line] = [line for line in shown.splitlines() if line.startswith("under way")]
-    assert "stop at stop machine. Fly answered 401" in line
+    assert "stop machine, failed" in line
+    assert "Fly answered 401" in line
     assert "Set GASTOWN_FLY_API_TOKEN to a valid deploy token" in line
     ops.manage("town", "stop", name, "--wait")
     ops.manage("town", "start", name, "--wait")
