@@ -1,0 +1,126 @@
+"""django-q2's entry points: what is enqueued, and that running twice harms nothing."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+
+from tests.factories import NOW, make_operation, make_town
+from tests.sweeps.fakes import FakeFleet
+from towns import tasks
+from towns.flows import slots
+from towns.models import DriverSlot, HealthCheck, Sweep, Town
+from towns.words import OperationKind
+
+pytestmark = pytest.mark.django_db
+SLOT = NOW.isoformat()
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
+    """The outside of the tasks."""
+    found = FakeFleet()
+    monkeypatch.setattr(tasks, "default_services", lambda: found.services)
+    monkeypatch.setattr("django.utils.timezone.now", found.clock.now)
+    return found
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was enqueued."""
+    found: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tasks, "async_task", lambda *call: found.append(call))
+    return found
+
+
+def run(queue: list[tuple[Any, ...]]) -> None:
+    """Run what was enqueued, each task twice, as a broker may."""
+    for name, *given in queue:
+        function: Callable[..., Any] = getattr(tasks, name.rsplit(".", 1)[1])
+        function(*given)
+        function(*given)
+
+
+def test_a_sweep_is_split_into_chunks_that_any_worker_may_run(
+    fleet: FakeFleet, queue: list[tuple[Any, ...]]
+) -> None:
+    for _ in range(5):
+        make_town()
+    with override_settings(GASTOWN_SWEEP_CHUNK_SIZE=2):
+        assert tasks.sweep_health(SLOT) == 3
+    run(queue)
+    sweep = Sweep.objects.get()
+    assert sweep.slot == NOW
+    assert sweep.finished_at is not None
+    assert (sweep.towns, sweep.summary["results"]) == (5, {"ok": 5})
+    assert HealthCheck.objects.count() == 5
+
+
+def test_the_slot_is_the_scheduled_time_however_late_the_task_runs(
+    fleet: FakeFleet, queue: list[tuple[Any, ...]]
+) -> None:
+    make_town()
+    fleet.clock.advance(100)
+    tasks.sweep_health((NOW + timedelta(seconds=7)).isoformat())
+    assert Sweep.objects.get().slot == NOW
+
+
+def test_a_sweep_that_is_delivered_twice_runs_once(
+    fleet: FakeFleet, queue: list[tuple[Any, ...]]
+) -> None:
+    town = make_town()
+    fleet.break_town(town)
+    tasks.sweep_health(SLOT)
+    tasks.sweep_health(SLOT)
+    run(queue)
+    tasks.sweep_health(SLOT)
+    assert Town.objects.get().consecutive_failures == 1
+
+
+def test_a_fleet_without_towns_is_swept_too(fleet: FakeFleet, queue: list[tuple[Any, ...]]) -> None:
+    assert tasks.sweep_health(SLOT) == 0
+    assert Sweep.objects.get().finished_at is not None
+
+
+def test_an_idle_sweep(fleet: FakeFleet) -> None:
+    assert tasks.sweep_idle(SLOT) == 0
+    assert Sweep.objects.get(kind="idle").finished_at is not None
+
+
+def test_only_so_many_tasks_drive_at_once(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_operation(make_town(), OperationKind.BACKUP)
+    driven: list[int] = []
+
+    def drive(*_: Any, **__: Any) -> int:
+        driven.append(tasks.drive())  # another task comes while this one drives
+        return 1
+
+    monkeypatch.setattr(slots, "drive", drive)
+    monkeypatch.setattr(slots, "call_driver", lambda: None)
+    tasks.drive()
+    assert len(driven) == settings.GASTOWN_DRIVERS
+    assert DriverSlot.objects.count() == settings.GASTOWN_DRIVERS
+
+
+def test_a_killed_tasks_slot_is_free_again_when_its_time_is_over(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_operation(make_town(), OperationKind.BACKUP)
+    monkeypatch.setattr(slots, "drive", lambda *_, **__: 1)
+    monkeypatch.setattr(slots, "call_driver", lambda: None)
+    for number in range(settings.GASTOWN_DRIVERS):
+        until = NOW + timedelta(seconds=40)
+        DriverSlot.objects.create(number=number, holder="killed", until=until)
+    assert tasks.drive() == 0
+    fleet.clock.advance(41)
+    assert tasks.drive() == 1
+
+
+def test_with_nothing_due_nothing_is_driven(fleet: FakeFleet) -> None:
+    assert tasks.drive() == 0
+    assert not DriverSlot.objects.exists()
