@@ -9,7 +9,9 @@ from tests.sweeps.fakes import FakeFleet
 from towns import automation
 from towns.history import Actor
 from towns.models import Alert, Breaker, LifecycleEvent, Operation, Town
+from towns.sweeps import health
 from towns.sweeps.health import sweep_fleet
+from towns.sweeps.restarts import _restart
 from towns.words import OperationKind, OperationState, Status
 
 pytestmark = pytest.mark.django_db
@@ -210,4 +212,33 @@ def test_unknown_authorises_nothing(fleet: FakeFleet) -> None:
     fleet.fly.up = fleet.r2.up = False
     fleet.break_town(Town.objects.get())
     sweep(fleet)
+    assert restarts() == 0
+
+
+def test_a_worker_killed_while_it_concludes_forgets_no_mass_failure(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9: whoever concludes after it opens the breaker all the same."""
+    victim = failing_town()
+    for town in [victim, *(make_town() for _ in range(5))]:
+        fleet.break_town(town)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(health, "finish_sweep", kill)
+        sweep(fleet)
+    assert Breaker.objects.filter(scope="fleet").exists()
+    sweep(fleet)
+    assert restarts() == 0
+
+
+def test_a_town_that_is_well_again_by_then_is_left_alone(fleet: FakeFleet) -> None:
+    town = failing_town(status=Status.UNHEALTHY, last_result="failed")
+    Town.objects.update(last_result="ok")
+    assert _restart(town, {}, NOW).action == "none"
     assert restarts() == 0

@@ -76,15 +76,18 @@ def run_chunk(chunk: SweepChunk, services: Services) -> Tally:
 
 def conclude(sweep: Sweep, services: Services) -> list[Decision]:
     """Once all chunks are done, and once only: judge the fleet, and restart whom it allows."""
-    if sweep.chunks.filter(finished_at=None).exists():
+    done = Sweep.objects.filter(pk=sweep.pk, finished_at__isnull=False).exists()
+    if done or sweep.chunks.filter(finished_at=None).exists():
         return []
     tally = Tally()
     for counts in sweep.chunks.values_list("counts", flat=True):
         tally.add_json(counts)
     now = services.clock.now()
+    # Before the sweep counts as concluded: who is killed here must not have a mass failure
+    # forgotten, and judging the same sweep twice changes nothing.
+    update_breakers(tally, services, now)
     if not finish_sweep(sweep, now, summary=tally.as_json()):
         return []
-    update_breakers(tally, services, now)
     return decide_restarts(services, now)
 
 

@@ -234,7 +234,13 @@ def _restart(town: Town, breakers: Mapping[str, Breaker], now: datetime) -> Deci
         "since": town.episode_since.isoformat() if town.episode_since else None,
     }
     try:
-        requested = actions.request_restart(town.pk, actor=ACTOR, now=now, reason=why, data=data)
+        with transaction.atomic():
+            locked = history.lock_town(town.pk)
+            if (locked.status, locked.last_result) != (Status.UNHEALTHY, CheckResult.FAILED):
+                return Decision(str(town), "none", "it is well again")
+            requested = actions.request_restart(
+                town.pk, actor=ACTOR, now=now, reason=why, data=data
+            )
     except actions.NotAllowed as error:  # somebody was faster
         return Decision(str(town), "none", error.reason)
     for breaker in automation.breakers_over(town, breakers):
