@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 TAG = "gastown"
 _NEEDED = {
@@ -86,7 +87,11 @@ def senseless() -> list[CheckMessage]:
 
 def _missing() -> Iterator[CheckMessage]:
     kind, code = (Warning, "gastown.W001") if settings.DEBUG else (Error, "gastown.E001")
-    if not settings.SECRET_KEY:
+    try:
+        has_key = bool(settings.SECRET_KEY)
+    except ImproperlyConfigured:  # Django refuses to hand out an empty one
+        has_key = False
+    if not has_key:
         yield Error("SECRET_KEY is not set. Set it to a long random text.", id="gastown.E001")
     for name, meaning in _NEEDED.items():
         if not getattr(settings, name):

@@ -229,9 +229,10 @@ def test_a_worker_killed_while_it_concludes_forgets_no_mass_failure(
     def kill(*_: object, **__: object) -> bool:
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(health, "finish_sweep", kill)
-        sweep(fleet)
+        with pytest.raises(Killed):
+            sweep(fleet)
     assert Breaker.objects.filter(scope="fleet").exists()
     sweep(fleet)
     assert restarts() == 0

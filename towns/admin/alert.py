@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import facts, tag, town_link, when
+from towns.admin.display import exact, facts, tag, town_link, when
 from towns.admin.filters import OpenFilter
 from towns.models import Alert
 
@@ -24,11 +24,11 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
         "severity_tag",
         "cause",
         "message",
-        "opened_at",
-        "seen_at",
-        "resolved_at",
+        exact("opened_at"),
+        exact("seen_at", "last seen at"),
+        exact("resolved_at"),
         "resolution",
-        "notified_at",
+        exact("notified_at"),
         "details",
     )
     readonly_fields = ("about", "severity_tag", "details")

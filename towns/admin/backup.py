@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import town_link, when
+from towns.admin.display import exact, operation_link, town_link, when
 from towns.admin.filters import RetainedFilter
 from towns.models import Backup
 from towns.readable import size
@@ -20,8 +20,19 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
     search_fields = ("town__name", "town__owner__username", "snapshot")
     ordering = ("-id",)
     list_select_related = ("town__owner",)
-    exclude = ("town", "operation", "bytes")
-    readonly_fields = ("of_town", "how_large")
+    fields = (
+        "of_town",
+        "snapshot",
+        "kind",
+        exact("created_at", "made"),
+        exact("verified_at", "verified"),
+        "generation",
+        "how_large",
+        "held",
+        exact("gone_at", "gone"),
+        "of",
+    )
+    readonly_fields = ("of_town", "how_large", "of")
 
     @admin.display(description="town")
     def of_town(self, backup: Backup) -> SafeString:
@@ -42,6 +53,11 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
     def how_large(self, backup: Backup) -> str:
         """Of all its files."""
         return f"{size(backup.bytes)} in {backup.files} files"
+
+    @admin.display(description="by operation")
+    def of(self, backup: Backup) -> SafeString | str:
+        """The operation that verified or kept it."""
+        return operation_link(backup.operation)
 
     @admin.display(description="gone")
     def gone(self, backup: Backup) -> SafeString | str:

@@ -39,9 +39,10 @@ class BoundedPaginator(AnyPaginator):
 
 
 class OpsAdmin(ModelAdmin[M]):
-    """The base of all: no plain deletion, no count of all rows, our style sheet."""
+    """The base of all: no plain deletion, no count of all rows or per filter, our style sheet."""
 
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     list_per_page = 50
 

@@ -26,16 +26,20 @@ class TownColumns:
 
     @admin.display(description="status", ordering="status")
     def status_tag(self, town: Town) -> SafeString:
-        """Its status, with the reason in the tooltip."""
-        return format_html('<span title="{}">{}</span>', town.status_reason, tag(town.status))
+        """Its status, with the reason in the tooltip, and the operation under way."""
+        told = format_html('<span title="{}">{}</span>', town.status_reason, tag(town.status))
+        operation = open_operation(town)
+        if operation is None:
+            return told
+        return format_html('{}<div class="ops-under-way">{}</div>', told, operation_link(operation))
 
     @admin.display(description="health", ordering="consecutive_failures")
     def health_tag(self, town: Town) -> SafeString | str:
-        """The last check, and how many have failed in a row."""
+        """The last check, and how many have failed in a row: `failed 3x`."""
         if not town.last_result:
             return NOTHING
         failures = town.consecutive_failures
-        text = f"{town.last_result} ({failures} failed in a row)" if failures else town.last_result
+        text = f"{town.last_result} {failures}x" if failures else town.last_result
         return tag(town.last_result, text)
 
     @admin.display(description="last interaction", ordering="last_interaction_at")
@@ -55,11 +59,6 @@ class TownColumns:
         if at is None:
             return self.awake(town)
         return "at the next sweep" if at <= now else ago(at, now).removeprefix("in ")
-
-    @admin.display(description="operation")
-    def operation(self, town: Town) -> SafeString | str:
-        """The operation under way."""
-        return operation_link(open_operation(town))
 
     @admin.display(description="awake because of")
     def awake(self, town: Town) -> str:
@@ -81,8 +80,7 @@ class TownColumns:
     @admin.display(description="status")
     def status_told(self, town: Town) -> SafeString:
         """Its status, since when, and why."""
-        now = timezone.now()
-        since = when(town.status_since, now)
+        since = f"{utc(town.status_since)} ({ago(town.status_since, timezone.now())})"
         return format_html("{} since {}. {}", tag(town.status), since, town.status_reason)
 
     @admin.display(description="last check")

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -47,6 +48,20 @@ def when(moment: datetime | None, now: datetime) -> SafeString | str:
         utc(moment),
         ago(moment, now),
     )
+
+
+def exact(name: str, description: str = "") -> Any:
+    """A read-only field for the moment `name`: to the second and with its zone.
+
+    A callable, which Django takes among the fields of a page and its stubs do not: hence Any.
+    """
+
+    @admin.display(description=description or name.replace("_", " "))
+    def show(row: Any) -> str:
+        return utc(getattr(row, name))
+
+    show.__name__ = name
+    return show
 
 
 def town_link(town: Town) -> SafeString:

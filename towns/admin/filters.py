@@ -44,10 +44,11 @@ class OpenFilter(admin.SimpleListFilter):
     field = "resolved_at"
     title = "state"
     parameter_name = "state"
+    words = ("open", "over")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be chosen."""
-        return [("open", "open"), ("over", "over")]
+        return list(zip(("open", "over"), self.words, strict=True))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Those that are open, or those that are over."""
@@ -60,13 +61,15 @@ class StandingFilter(OpenFilter):
     """Freezes that stand, or that were thawed."""
 
     field = "thawed_at"
+    words = ("standing", "thawed")
 
 
 class RetainedFilter(OpenFilter):
     """Backups that are in R2, or that are gone."""
 
     field = "gone_at"
-    title = "whether it is there"
+    title = "place"
+    words = ("in R2", "gone")
 
 
 class ToStatusFilter(admin.SimpleListFilter):

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from towns import automation
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import when
+from towns.admin.display import NOTHING, exact, when
 from towns.admin.filters import StandingFilter
 from towns.changes import REASON_LENGTH
 from towns.history import Actor
@@ -54,9 +54,18 @@ class FreezeAdmin(ReadOnlyAdmin[Freeze]):
     """The list is read-only; freezing and thawing go through `automation`."""
 
     list_display = ("scope", "reason", "actor", "began", "ends", "thawed", "thawed_by")
-    list_filter = (StandingFilter, "scope")
+    list_filter = (StandingFilter,)
     search_fields = ("reason", "actor")
     ordering = ("-id",)
+    fields = (
+        "scope",
+        "reason",
+        "actor",
+        exact("since"),
+        exact("until"),
+        exact("thawed_at"),
+        "thawed_by",
+    )
     change_list_template = "admin/towns/freeze/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -131,7 +140,9 @@ class FreezeAdmin(ReadOnlyAdmin[Freeze]):
     @admin.display(description="until", ordering="until")
     def ends(self, freeze: Freeze) -> SafeString | str:
         """When it ends by itself."""
-        return "thawed by hand" if freeze.until is None else when(freeze.until, timezone.now())
+        if freeze.until is None:
+            return "it is thawed by hand"
+        return NOTHING if freeze.thawed_at else when(freeze.until, timezone.now())
 
     @admin.display(description="thawed")
     def thawed(self, freeze: Freeze) -> SafeString | str:

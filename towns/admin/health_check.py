@@ -1,14 +1,11 @@
 """Health checks: what each probe said."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import tag, town_link, when
+from towns.admin.display import exact, tag, town_link, when
 from towns.models import HealthCheck
 from towns.readable import used
 
@@ -22,12 +19,24 @@ class HealthCheckAdmin(ReadOnlyAdmin[HealthCheck]):
     search_fields = ("town__name", "town__owner__username")
     ordering = ("-id",)
     list_select_related = ("town__owner",)
-    readonly_fields = ("of_town", "disk", "memory")
-
-    def get_fields(self, request: HttpRequest, obj: HealthCheck | None = None) -> Any:
-        """All of them, the town as a link, figures in readable units first."""
-        names = [f.name for f in HealthCheck._meta.fields if f.name not in ("id", "town")]
-        return ["of_town", *names, "disk", "memory"]
+    fields = (
+        "of_town",
+        exact("checked_at"),
+        exact("slot"),
+        "result_tag",
+        "kind",
+        "why",
+        "latency",
+        exact("heartbeat_at", "daemon's heartbeat"),
+        "daemon_running",
+        "dolt_running",
+        "tmux_sessions",
+        "polecats",
+        "merge_queue",
+        "disk",
+        "memory",
+        "cpu",
+    )
 
     @admin.display(description="checked", ordering="id")
     def at(self, check: HealthCheck) -> SafeString | str:
@@ -63,6 +72,11 @@ class HealthCheckAdmin(ReadOnlyAdmin[HealthCheck]):
     def memory(self, check: HealthCheck) -> str:
         """Of the machine."""
         return used(check.memory_used, check.memory_total)
+
+    @admin.display(description="CPU used")
+    def cpu(self, check: HealthCheck) -> str:
+        """Of the machine's cores."""
+        return "unknown" if check.cpu_ratio is None else f"{100 * check.cpu_ratio:.0f} %"
 
     @admin.display(description="answered in")
     def latency(self, check: HealthCheck) -> str:

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import facts, operation_link, tag, town_link, when
+from towns.admin.display import exact, facts, operation_link, tag, town_link, when
 from towns.admin.filters import ToStatusFilter
 from towns.models import LifecycleEvent
 
@@ -19,8 +19,18 @@ class LifecycleEventAdmin(ReadOnlyAdmin[LifecycleEvent]):
     search_fields = ("town__name", "town__owner__username", "=actor", "=kind")
     ordering = ("-id",)
     list_select_related = ("town__owner",)
-    fields = ("of_town", "at", "kind", "from_status", "to_status", "by", "reason", "inputs", "of")
-    readonly_fields = ("of_town", "by", "inputs", "of")
+    fields = (
+        "of_town",
+        exact("at", "when"),
+        "what",
+        "from_status",
+        "to_status",
+        "by",
+        "reason",
+        "inputs",
+        "of",
+    )
+    readonly_fields = ("of_town", "what", "by", "inputs", "of")
 
     @admin.display(description="when", ordering="id")
     def happened(self, event: LifecycleEvent) -> SafeString | str:

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import facts, operation_link, tag, town_link, when
+from towns.admin.display import exact, facts, operation_link, tag, town_link, when
 from towns.flows.registry import flow_of
 from towns.models import Operation
 from towns.readable import duration, utc
@@ -29,7 +29,18 @@ class OperationAdmin(ReadOnlyAdmin[Operation]):
     fieldsets = (
         (None, {"fields": ("of_town", "kind", "state_tag", "message_text", "reason", "asked_by")}),
         ("Steps", {"fields": ("steps",)}),
-        ("Times", {"fields": ("created_at", "due_at", "deadline_at", "finished_at", "took")}),
+        (
+            "Times",
+            {
+                "fields": (
+                    exact("created_at", "asked for at"),
+                    exact("due_at", "next try at"),
+                    exact("deadline_at", "deadline"),
+                    exact("finished_at"),
+                    "took",
+                )
+            },
+        ),
         (
             "For the curious",
             {
@@ -42,6 +53,18 @@ class OperationAdmin(ReadOnlyAdmin[Operation]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Operation]:
         """With what the pages show of other rows."""
         return super().get_queryset(request).select_related("town__owner", "successor")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Its title names the town, which only the page has at hand."""
+        operation = self.get_object(request, object_id)
+        title = {} if operation is None else {"subtitle": f"{operation.kind} of {operation.town}"}
+        return super().change_view(request, object_id, form_url, {**title, **(extra_context or {})})
 
     @admin.display(description="operation", ordering="kind")
     def what(self, operation: Operation) -> str:

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import facts, when
+from towns.admin.display import exact, facts, when
 from towns.models import Sweep
 from towns.readable import duration
 
@@ -17,7 +17,15 @@ class SweepAdmin(ReadOnlyAdmin[Sweep]):
     list_display = ("kind", "slot", "began", "took", "towns", "found")
     list_filter = ("kind", "slot")
     ordering = ("-id",)
-    fields = ("kind", "slot", "started_at", "finished_at", "took", "towns", "found")
+    fields = (
+        "kind",
+        exact("slot"),
+        exact("started_at"),
+        exact("finished_at"),
+        "took",
+        "towns",
+        "found",
+    )
     readonly_fields = ("took", "found")
 
     @admin.display(description="began", ordering="started_at")

@@ -23,10 +23,11 @@ def sweep_now(req: HttpRequest, towns: Sequence[Town], services: Services) -> No
 
 
 def _troubles(report: SweepReport) -> list[str]:
+    """No line begins with a name, whose first letter Django's page would turn into a capital."""
     failed = [
-        f"{one.town}: {one.judgement.result}. {one.judgement.reason}"
+        f"{one.judgement.result}: {one.town}. {one.judgement.reason}"
         for one in report.observations
         if one.judgement.result != CheckResult.OK
     ]
-    words = {"restart": "is restarted", "error": "goes to error", "none": "is not restarted"}
-    return failed + [f"{one.town} {words[one.action]}: {one.why}" for one in report.decisions]
+    words = {"restart": "Is restarted", "error": "Goes to error", "none": "Is not restarted"}
+    return failed + [f"{words[one.action]}: {one.town}. {one.why}" for one in report.decisions]

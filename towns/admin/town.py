@@ -16,6 +16,7 @@ from towns import actions
 from towns.admin.base import OpsAdmin
 from towns.admin.columns import TownColumns
 from towns.admin.confirm import act_view, confirm_page
+from towns.admin.display import exact
 from towns.admin.filters import LifeFilter
 from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
@@ -52,7 +53,6 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         "health_tag",
         "interaction",
         "idle_left",
-        "operation",
         "region",
     )
     list_filter = (LifeFilter, "status", "last_result", "desired_state", "auto_stop", "region")
@@ -64,7 +64,10 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
     fieldsets = (
         (None, {"fields": ("status_told", "desired_state", "check_told", "restorable")}),
         ("Idleness", {"fields": ("interaction", "awake", "planned_stop", *CHANGEABLE)}),
-        ("Restarts", {"fields": ("episode_since", "restarts_cleared_at", "clear_restarts")}),
+        (
+            "Restarts",
+            {"fields": (exact("episode_since"), exact("restarts_cleared_at"), "clear_restarts")},
+        ),
         (
             "Latest figures",
             {"fields": ("processes", "work", "disk", "memory", "cpu", "heartbeat", "backup_told")},
@@ -81,8 +84,8 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
                     "volume_id",
                     "image",
                     "generation",
-                    "created_at",
-                    "destroyed_at",
+                    exact("created_at"),
+                    exact("destroyed_at"),
                 ),
             },
         ),
@@ -167,11 +170,11 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Make a town; a name that is taken is told."""
+        """Make a town; a name that was taken at this very moment is told."""
         try:
             return super().add_view(request, form_url, extra_context)
         except actions.NotAllowed as error:
-            messages.error(request, error.reason)
+            messages.error(request, f"Not made: {error.reason}")
             return redirect("admin:towns_town_add")
 
     def change_view(
@@ -185,6 +188,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         town = self.get_object(request, object_id)
         if town is not None and self.has_view_permission(request, town):
             context = page_context(town, request.user, timezone.now())
+            context["show_save_and_add_another"] = False
             extra_context = {**context, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra_context)
 

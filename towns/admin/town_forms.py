@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from towns.admin.filters import LIVING
 from towns.changes import (
     InvalidChange,
     validated_changes,
@@ -74,6 +75,15 @@ class TownAddForm(TownModelForm):
         super().__init__(*args, **kwargs)
         self.fields["region"].initial = settings.GASTOWN_FLY_REGION
         self.fields["idle_timeout_minutes"].initial = settings.GASTOWN_IDLE_TIMEOUT_MINUTES
+
+    def clean(self) -> dict[str, Any]:
+        """No two living towns of an owner have one name."""
+        super().clean()
+        owner, name = self.cleaned_data.get("owner_name"), self.cleaned_data.get("name")
+        if owner and name and Town.objects.filter(LIVING, owner=owner, name=name).exists():
+            told = f"{owner.get_username()} already has a town named {name}. Choose another name."
+            self.add_error("name", told)
+        return self.cleaned_data
 
     def clean_owner_name(self) -> User:
         """An account that exists: a typing error must not make a new customer."""

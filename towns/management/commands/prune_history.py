@@ -25,11 +25,12 @@ class Command(OpsCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         old = now - timedelta(days=settings.GASTOWN_KEEP_CHECKS_DAYS)
+        asked = now - timedelta(days=REQUESTS_DAYS)
         due: dict[str, QuerySet[Any]] = {
-            "health_checks": HealthCheck.objects.filter(checked_at__lt=old),
-            "sweeps": Sweep.objects.filter(finished_at__lt=old),
-            "requests": IdempotentRequest.objects.filter(
-                created_at__lt=now - timedelta(days=REQUESTS_DAYS)
+            "health_checks": HealthCheck.objects.filter(checked_at__lt=old).order_by("checked_at"),
+            "sweeps": Sweep.objects.filter(finished_at__lt=old).order_by("finished_at"),
+            "requests": IdempotentRequest.objects.filter(created_at__lt=asked).order_by(
+                "created_at"
             ),
         }
         counts = {
@@ -44,9 +45,12 @@ class Command(OpsCommand):
 
 
 def _remove(rows: QuerySet[Any]) -> int:
-    """In batches, so that no lock is held for long."""
+    """In batches, so that no lock is held for long. The rows come by their time, which is indexed:
+    by their key the last batch would be looked for among all that stay."""
     removed = 0
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
         rows.model._default_manager.filter(pk__in=ids).delete()
         removed += len(ids)
+        if len(ids) < BATCH:
+            break
     return removed

@@ -1,0 +1,151 @@
+"""A town's page: what is known of it, and what may be changed."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.admin.conftest import awake_town, page, queries
+from tests.factories import make_operation, make_town
+from towns import alerts, history
+from towns.history import Actor
+from towns.models import Backup, HealthCheck, Operation, Town
+from towns.words import OperationKind, Status
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/towns/town/"
+
+
+def path(town: Town) -> str:
+    return f"{LIST}{town.pk}/change/"
+
+
+def test_it_works(admin: Client) -> None:
+    town = awake_town(health={"polecats_active": 0, "disk_used": 1_200_000_000, "disk_total": 5e10})
+    history.record(town, "changed", actor=Actor("ann"), now=timezone.now(), reason="for a test")
+    operation = make_operation(town, OperationKind.STOP, step="await_snapshot")
+    operation.log = [{"step": "note_pointer", "at": timezone.now().isoformat(), "note": "2026"}]
+    operation.save()
+    text = page(admin, path(town))
+    for shown in ("1.2 GB of 50.0 GB", "for a test", "note pointer", "await snapshot", "Under way"):
+        assert shown in text, shown
+
+
+def test_it_shows_what_happened_lately_and_leads_to_the_rest(admin: Client) -> None:
+    town, now = awake_town(), timezone.now()
+    HealthCheck.objects.create(town=town, checked_at=now, result="failed", reason="no answer")
+    Backup.objects.create(town=town, snapshot="20260217T120000Z", created_at=now, bytes=812_000_000)
+    alerts.open_alert(cause="stop_failed", town=town, severity="warning", message="Hm.", now=now)
+    history.record(town, "changed", actor=Actor("ann"), now=now, reason="for a test")
+    make_operation(town, OperationKind.BACKUP, state="succeeded")
+    text = page(admin, path(town))
+    for shown in ("no answer", "20260217T120000Z", "812 MB", "Hm.", "for a test"):
+        assert shown in text, shown
+    links = re.findall(r'href="([^"]+town__id__exact=[^"]+)"', text)
+    assert len(links) == 5
+    for link in links:
+        assert str(town) in page(admin, link), link
+
+
+def test_its_queries_do_not_grow_with_its_history(admin: Client) -> None:
+    town, now = awake_town(), timezone.now()
+
+    def live() -> None:
+        for _ in range(15):
+            HealthCheck.objects.create(town=town, checked_at=now, result="ok")
+            history.record(town, "changed", actor=Actor("ann"), now=now)
+            make_operation(town, OperationKind.BACKUP, state="succeeded")
+
+    live()
+    few = queries(admin, path(town))
+    live()
+    assert queries(admin, path(town)) == few
+
+
+def test_buttons_that_can_not_be_pressed_say_why(admin: Client) -> None:
+    text = page(admin, path(make_town(status=Status.STOPPED)))
+    assert re.search(r'title="[^"]+ is stopped already\."[^>]*>Stop<', text)
+    assert re.search(r'href="[^"]+/act/start/[^"]+">Start<', text)
+
+
+def test_buttons_are_for_who_may(staff: Callable[..., Client]) -> None:
+    text = page(staff("view_town", "stop_town"), path(make_town()))
+    assert re.findall(r'<a class="ops-button[^>]+>([^<]+)<', text) == ["Stop"]
+    assert "ops-off" not in text
+
+
+def test_looking_is_no_interaction(admin: Client) -> None:
+    """coder #12012: the owner's clock stands still while staff look."""
+    town = awake_town(status=Status.STOPPED, stop_reason="idle", desired_state="stopped")
+    before = town.last_interaction_at
+    page(admin, path(town))
+    town.refresh_from_db()
+    assert (town.last_interaction_at, town.status) == (before, Status.STOPPED)
+    assert not Operation.objects.exists()
+
+
+def test_settings_are_changed_through_history(admin: Client) -> None:
+    town = awake_town()
+    answer = admin.post(
+        f"{LIST}{town.pk}/change/",
+        {"idle_timeout_minutes": 45, "auto_stop": "on", "hold_reason": ""},
+    )
+    assert answer.status_code == 302, answer.content.decode()[:2000]
+    assert town.events.get(kind="changed").data == {"idle_timeout_minutes": {"from": 30, "to": 45}}
+
+
+def test_restarts_are_forgotten(admin: Client) -> None:
+    town = awake_town()
+    form = {"idle_timeout_minutes": 30, "auto_stop": "on", "clear_restarts": "on"}
+    assert admin.post(path(town), form).status_code == 302
+    town.refresh_from_db()
+    assert town.restarts_cleared_at is not None
+
+
+def test_a_keep_awake_that_is_over_does_not_block_the_form(admin: Client) -> None:
+    town = awake_town(keep_awake_until=timezone.now().replace(microsecond=0) - timedelta(hours=1))
+    assert town.keep_awake_until is not None
+    form = {
+        "idle_timeout_minutes": 45,
+        "auto_stop": "on",
+        "keep_awake_until_0": f"{town.keep_awake_until:%Y-%m-%d}",
+        "keep_awake_until_1": f"{town.keep_awake_until:%H:%M:%S}",
+    }
+    assert admin.post(path(town), form).status_code == 302
+    town.refresh_from_db()
+    assert town.idle_timeout_minutes == 45
+
+
+def test_a_senseless_setting_is_refused(admin: Client) -> None:
+    town = awake_town()
+    answer = admin.post(f"{LIST}{town.pk}/change/", {"idle_timeout_minutes": 3, "auto_stop": "on"})
+    assert "5 to 480 minutes" in answer.content.decode()
+
+
+def test_what_follows_from_operations_can_not_be_written(admin: Client) -> None:
+    town = awake_town()
+    form = {"idle_timeout_minutes": 30, "auto_stop": "on", "status": "stopped", "machine_id": "x"}
+    admin.post(path(town), form)
+    before = (town.status, town.machine_id)
+    town.refresh_from_db()
+    assert (town.status, town.machine_id) == before
+
+
+def test_who_may_only_look_changes_nothing(staff: Callable[..., Client]) -> None:
+    town, client = awake_town(), staff("view_town")
+    assert "Forget its restarts" not in page(client, path(town))
+    assert client.post(path(town), {"idle_timeout_minutes": 45}).status_code == 403
+
+
+def test_nothing_is_deleted_by_hand(admin: Client) -> None:
+    town = make_town()
+    assert admin.post(f"{LIST}{town.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_town_that_is_not_there(admin: Client) -> None:
+    answer = admin.get(f"{LIST}00000000-0000-0000-0000-000000000000/change/")
+    assert answer.status_code == 302
+    assert not Operation.objects.exists()
