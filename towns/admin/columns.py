@@ -15,6 +15,8 @@ from towns.readable import ago, used, utc
 from towns.rules import idle_rules
 from towns.words import ACTIVE, Status
 
+ASLEEP = frozenset({Status.STOPPED, Status.DESTROYED})
+
 
 class TownColumns:
     """Read-only fields of the town admin. They ask the database for nothing more."""
@@ -35,8 +37,9 @@ class TownColumns:
 
     @admin.display(description="health", ordering="consecutive_failures")
     def health_tag(self, town: Town) -> SafeString | str:
-        """The last check, and how many have failed in a row: `failed 3x`."""
-        if not town.last_result:
+        """The last check, and how many have failed in a row: `failed 3x`. Nobody asks a town that
+        sleeps."""
+        if not town.last_result or Status(town.status) in ASLEEP:
             return NOTHING
         failures = town.consecutive_failures
         text = f"{town.last_result} {failures}x" if failures else town.last_result

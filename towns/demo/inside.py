@@ -9,10 +9,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from towns import actions
+from towns import actions, interactions
 from towns.history import Actor
 from towns.models import LifecycleEvent, Town
 from towns.sweeps.slots import slot_of
+from towns.words import InteractionKind
 
 OWNER = "alice"
 TOWNS = ("harbour", "lighthouse", "mill", "orchard", "quarry")
@@ -36,10 +37,20 @@ def make_people() -> str:
 
 
 def make_towns() -> int:
-    """Five towns, once; returns how many were made."""
-    if Town.objects.exists():
-        return 0
+    """Five towns, once; returns how many were made.
+
+    At a later start their owner comes to see them: what slept for being idle meanwhile wakes.
+    """
     owner = User.objects.get(username=OWNER)
+    if Town.objects.exists():
+        for town in Town.objects.filter(owner=owner):
+            interactions.visit(
+                town,
+                actor=Actor.person(owner),
+                kind=InteractionKind.VISIT,
+                now=timezone.now(),
+            )
+        return 0
     for name in TOWNS:
         actions.create_town(
             owner,
