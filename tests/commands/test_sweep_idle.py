@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from tqdm import tqdm
 
 from tests.commands.conftest import Call
 from tests.factories import make_town
@@ -32,3 +33,22 @@ def test_sweep_idle_dry_run_stops_nobody(call: Call, world: World) -> None:
     assert not Operation.objects.exists()
     assert call("sweep_idle", "--json").json["stopped"] == 1
     assert Town.objects.get().status == Status.STOPPING
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+@pytest.mark.parametrize("command", ["sweep_idle", "sweep_health"])
+def test_a_terminal_sees_how_far_it_is(
+    call: Call,
+    world: World,
+    command: str,
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bar itself shows every tenth of a second what it has heard by then."""
+    heard: list[int] = []
+    monkeypatch.setattr(tqdm, "update", lambda _, count=1: heard.append(count))
+    world.running_town()
+    shown = call(command, *words, terminal=True).err
+    assert f"{command}:   0%|" in shown
+    assert "0/1" in shown
+    assert heard == [1]

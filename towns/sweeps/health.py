@@ -120,14 +120,21 @@ def sweep_named(towns: Sequence[Town], services: Services) -> SweepReport:
     return SweepReport(None, dict(tally.results), observations, decisions)
 
 
-def look_only(services: Services, towns: Sequence[Town] | None = None) -> SweepReport:
+def look_only(
+    services: Services,
+    towns: Sequence[Town] | None = None,
+    *,
+    on_towns: Progress = lambda _count: None,
+) -> SweepReport:
     """A dry run: probe and judge, store nothing, request nothing."""
     named = {} if towns is None else {"pk__in": [town.pk for town in towns]}
     due = due_towns(**named)
     report = SweepReport()
     size = settings.GASTOWN_SWEEP_CHUNK_SIZE
     for begin in range(0, len(due), size):
-        report.observations += observe(due[begin : begin + size], services)
+        seen = observe(due[begin : begin + size], services)
+        report.observations += seen
+        on_towns(len(seen))
     for one in report.observations:
         name = one.judgement.result.value
         report.results[name] = report.results.get(name, 0) + 1

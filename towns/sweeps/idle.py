@@ -1,6 +1,6 @@
 """The idle sweep (product.md 1.4): stops who has no work and no visitor, and says why not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,8 +61,12 @@ def sweep_idle(
     slot: datetime | None = None,
     towns: Sequence[Town] | None = None,
     dry_run: bool = False,
+    on_town: Callable[[], object] = lambda: None,
 ) -> IdleReport:
-    """Stop the idle: of the whole fleet once in a `slot`, or just the named `towns` now."""
+    """Stop the idle: of the whole fleet once in a `slot`, or just the named `towns` now.
+
+    `on_town` hears of each town that was looked at.
+    """
     now = services.clock.now()
     report = IdleReport(slot)
     sweep = None
@@ -77,6 +81,7 @@ def sweep_idle(
     rules, breakers = idle_rules(), automation.open_breakers()
     for town in _running(towns):
         report.looked_at += 1
+        on_town()
         decision = _decide(town, now, rules, breakers, frozen)
         if decision.stops and not dry_run:
             decision = _stop(decision, now)
@@ -102,6 +107,11 @@ def _running(towns: Sequence[Town] | None) -> Iterator[Town]:
         yield from found.filter(pk__in=[town.pk for town in towns])
         return
     yield from _in_batches(found.filter(auto_stop=True, hold_reason=""))
+
+
+def count_running() -> int:
+    """About how many towns a sweep looks at, for whoever shows its progress."""
+    return Town.objects.filter(status=Status.RUNNING, auto_stop=True, hold_reason="").count()
 
 
 def _in_batches(found: QuerySet[Town]) -> Iterator[Town]:

@@ -25,7 +25,9 @@ class Command(OpsCommand):
         services = default_services()
         named = self.towns(options["towns"]) if options["towns"] else None
         if options["dry_run"]:
-            report = health.look_only(services, named)
+            total = Town.objects.filter(status__in=ACTIVE).count() if named is None else len(named)
+            with self.progress(total, "sweep_health") as bar:
+                report = health.look_only(services, named, on_towns=bar.update)
         elif named is not None:
             report = health.sweep_named(named, services)
         else:

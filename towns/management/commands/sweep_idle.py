@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from towns.management.base import OpsCommand
 from towns.readable import utc
 from towns.services import default_services
-from towns.sweeps.idle import IdleDecision, sweep_idle
+from towns.sweeps.idle import IdleDecision, count_running, sweep_idle
 from towns.sweeps.slots import slot_of
 
 
@@ -24,12 +24,14 @@ class Command(OpsCommand):
         services = default_services()
         named = self.towns(options["towns"]) if options["towns"] else None
         slot = slot_of(services.clock.now(), settings.GASTOWN_IDLE_PERIOD_SECONDS)
-        with self.progress(0, "sweep_idle"):
+        total = count_running() if named is None else len(named)
+        with self.progress(total, "sweep_idle") as bar:
             report = sweep_idle(
                 services,
                 slot=slot if named is None else None,
                 towns=named,
                 dry_run=options["dry_run"],
+                on_town=bar.update,
             )
         document = {
             "slot": report.slot.isoformat() if report.slot else None,
