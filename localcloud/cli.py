@@ -49,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     add("status", "machines, volumes, and what is broken")
-    add("kill", "kill all processes of a machine, as a power cut would", "machine")
+    kill = add("kill", "kill all processes of a machine, as a power cut would", "machine")
+    kill.add_argument("--down", action="store_true", help="and Fly does not start it again")
     add("destroy", "make a machine vanish", "machine")
     add("lose-volume", "make a volume vanish, and the machine on it", "volume")
     add("hang", "have its sandbox never answer", "machine")
@@ -95,6 +96,8 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
             return {"code": given.code} if given.state == "refuse" else {}
         case "app":
             return {"gone": given.state == "gone"}
+        case "kill":
+            return {"machine": given.machine, "down": given.down}
         case "exec":
             words = given.words[1:] if given.words[:1] == ["--"] else given.words
             return {"machine": given.machine, "command": words}

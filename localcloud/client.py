@@ -45,9 +45,9 @@ class Ctl:
         found: dict[str, Any] = self.ask("status")
         return found
 
-    def kill(self, machine: str) -> None:
-        """As a power cut: everything in it is gone at once."""
-        self.ask("kill", machine=machine)
+    def kill(self, machine: str, *, down: bool = False) -> None:
+        """As a power cut: everything in it is gone at once. `down`: and Fly leaves it stopped."""
+        self.ask("kill", machine=machine, down=down)
 
     def destroy(self, machine: str) -> None:
         """The machine vanishes: 404 from now on."""

@@ -77,6 +77,8 @@ class Control:
 
     def _kill(self, body: Body) -> object:
         machine_id = self._machine(body)
+        if body.get("down"):
+            self._fleet.use_up_restarts(machine_id)
         return {"machine": machine_id, "killed": self._fleet.kill(machine_id)}
 
     def _destroy(self, body: Body) -> object:

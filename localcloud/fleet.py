@@ -4,6 +4,7 @@ import logging
 import secrets
 import shutil
 import signal
+import sys
 import threading
 import time
 
@@ -67,6 +68,13 @@ class Fleet:
             return False
         process.kill()
         return True
+
+    def use_up_restarts(self, machine_id: str) -> None:
+        """Have Fly not start it again by itself at its next end: its retries are used up."""
+        with self.state.changing():
+            machine = self.state.machine(machine_id)
+            machine.set_state(machine.state)
+            machine.restart_count = sys.maxsize
 
     def forget(self, machine_id: str) -> None:
         """End the actor of a machine that is no more; its process is killed first."""

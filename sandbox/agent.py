@@ -40,7 +40,7 @@ class Agent:
         self._wake = threading.Event()
         self._start_up = StartUp(settings, store, gt, self.state, self._stop)
         self._syncer: Syncer | None = None
-        if store is not None:
+        if store is not None and not settings.drill:
             self._syncer = Syncer(store, settings.gt_home, settings.scratch, settings.generation)
 
     def stop(self) -> None:
@@ -57,10 +57,16 @@ class Agent:
         """Live until `stop` is called. Returns after the last sync."""
         try:
             self._start_up.run()
-            self._sync_loop()
+            if self.settings.drill:
+                self._stop.wait()
+            else:
+                self._sync_loop()
         except Stopped as error:
             logger.info("%s", error)
-        self._drain()
+        if self.settings.drill:
+            self._end_drill()
+        else:
+            self._drain()
 
     def _sync_loop(self) -> None:
         self._learn_last_backup()
@@ -111,6 +117,14 @@ class Agent:
     def _backup_failed(self, error: str) -> None:
         logger.error("no new backup: %s", error)
         self.state.backup = replace(self.state.backup, last_error=error)
+
+    def _end_drill(self) -> None:
+        """Nothing is kept of a drill: no last sync, and no agents that would have to be ended."""
+        if self.state.gt_used:
+            try:
+                self._gt.stop_dolt()
+            except CommandError as error:
+                logger.warning("Dolt was not stopped, it ends with its machine: %s", error)
 
     def _drain(self) -> None:
         """In this order: a sync before `gt down` would miss the end of the work."""

@@ -88,7 +88,9 @@ class Handler(BaseHTTPRequestHandler):
     def _sync(self) -> None:
         agent = self.server.agent
         state = agent.state
-        if agent.settings.r2 is None:
+        if agent.settings.drill:
+            self._answer(HTTPStatus.CONFLICT, {"error": "this is a drill: it never backs up"})
+        elif agent.settings.r2 is None:
             problem = agent.settings.r2_problem or "R2 is not configured"
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": problem})
         elif state.restore.state in (RestoreState.RUNNING, RestoreState.FAILED):

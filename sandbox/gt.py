@@ -29,6 +29,14 @@ class Gt:
         """Start the daemon, Dolt and the agents."""
         self._change("up")
 
+    def start_dolt(self) -> None:
+        """Start the Dolt server alone: no daemon, no agents."""
+        self._change("dolt", "start")
+
+    def stop_dolt(self) -> None:
+        """Stop the Dolt server."""
+        self._change("dolt", "stop")
+
     def down_all(self) -> None:
         """Stop everything; plain `gt down` would leave the polecats running."""
         self._change("down", "--all")

@@ -39,7 +39,7 @@ class Health:
         polecats = count_polecats(town, sessions, self._now())
         disk = disk_usage(town)
         memory = memory_usage(_PROC, self._cgroup)
-        return {
+        report: dict[str, object] = {
             "town_id": self._settings.town_id,
             "machine_id": self._settings.machine_id,
             "started_at": clock.iso(self._state.started_at),
@@ -58,6 +58,9 @@ class Health:
             "restore": asdict(self._state.restore),
             "draining": self._state.draining,
         }
+        if self._settings.drill:
+            report["drill"] = asdict(self._state.drill)
+        return report
 
     def _daemon(self) -> dict[str, object]:
         daemon = read_daemon(self._settings.gt_home)

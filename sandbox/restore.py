@@ -45,14 +45,22 @@ def find_candidates(store: Store) -> Candidates | None:
 
 
 def restore(
-    store: Store, volume: Volume, candidates: Candidates, stopping: Callable[[], bool]
+    store: Store,
+    volume: Volume,
+    candidates: Candidates,
+    stopping: Callable[[], bool],
+    on_corrupt: Callable[[str], None] = lambda _name: None,
 ) -> Staged:
     """Restore the best sound snapshot; returns which, and what was passed over.
+
+    `on_corrupt` hears of each snapshot that is passed over, and of `latest.json`.
 
     Raises Corrupt if none is sound, Unavailable, CommandError (a program is missing), OSError
     (no room), Stopped. In each of these cases the volume has no town.
     """
     problems = [candidates.problem] if candidates.problem else []
+    if candidates.problem:
+        on_corrupt("latest.json")
     for timestamp in candidates.timestamps:
         volume.clear_staging()
         try:
@@ -60,6 +68,7 @@ def restore(
         except (Corrupt, Missing) as error:
             logger.error("snapshot %s is corrupt: %s", timestamp, error)
             problems.append(f"snapshot {timestamp} is corrupt: {error}")
+            on_corrupt(timestamp)
             continue
         error_text = f"{'; '.join(problems)}; restored {timestamp}" if problems else None
         volume.mark_staged(Staged(timestamp, error_text))

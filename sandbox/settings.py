@@ -44,6 +44,9 @@ class Settings:
     gt_timeout: float = 120.0
     drain_timeout: float = 285.0
     scratch: Path = Path()
+    drill: bool = False
+    """A throw-away machine that only proves that the backup restores: it never backs up, runs no
+    agents and tells nobody but who asks."""
 
     @property
     def work_dir(self) -> Path:
@@ -86,6 +89,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         gt_timeout=reader.seconds("GT_TIMEOUT_SECONDS", 120.0),
         drain_timeout=reader.seconds("DRAIN_TIMEOUT_SECONDS", 285.0),
         scratch=_scratch(environ, gt_home, town_id),
+        drill=reader.switch("DRILL"),
     )
     if reader.problems:
         raise SettingsError("; ".join(reader.problems))
@@ -127,6 +131,12 @@ class _Reader:
         if not value:
             self.problems.append(f"{name} is not set")
         return value
+
+    def switch(self, name: str) -> bool:
+        text = self._environ.get(name, "")
+        if text not in ("", "0", "1"):
+            self.problems.append(f"{name} must be 0 or 1, not {text!r}")
+        return text == "1"
 
     def seconds(self, name: str, default: float) -> float:
         text = self._environ.get(name) or str(default)

@@ -3,6 +3,9 @@ take what is there; `gt up`.
 
 Whatever fails is tried again for as long as the machine runs, and reported meanwhile; only a
 backup of which no snapshot is sound waits for people.
+
+A drill (DRILL=1) only restores, and starts Dolt to see that it opens the data: agents of a second
+town with the same tokens would push, mail and pay for what the first one does.
 """
 
 import itertools
@@ -16,7 +19,7 @@ from .errors import CommandError, Corrupt, Missing, SettingsError, Stopped, Unav
 from .gt import Gt
 from .restore import find_candidates, restore
 from .settings import Settings
-from .state import AgentState, RestoreReport, RestoreState
+from .state import AgentState, DrillReport, RestoreReport, RestoreState
 from .store import Store
 from .volume import Volume, VolumeState
 
@@ -45,7 +48,8 @@ class StartUp:
         self._volume = Volume(settings.gt_home)
 
     def run(self) -> None:
-        """Return when the volume holds a whole town and `gt up` was run. Raises Stopped."""
+        """Return when the volume holds a whole town and `gt up` was run; in a drill, once Dolt was
+        started. Raises Stopped."""
         self._settings.gt_home.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._settings.scratch, ignore_errors=True)
         self._state.version = self._settings.gt_version or self._gt.version()
@@ -53,12 +57,15 @@ class StartUp:
         logger.info("the volume is %s", found)
         if found in (VolumeState.EMPTY, VolumeState.STAGED):
             found = self._restore()
-        if found in (VolumeState.EMPTY, VolumeState.INSTALLING):
+        if found in (VolumeState.EMPTY, VolumeState.INSTALLING) and not self._settings.drill:
             self._install()
         self._volume.drop_staging()
         self._state.town_ready = True
         self._check_stop()
-        self._gt_up()
+        if self._settings.drill:
+            self._start_dolt()
+        else:
+            self._gt_up()
 
     def _restore(self) -> VolumeState:
         """Restore until it is done; returns WHOLE, or EMPTY if the town is new."""
@@ -84,14 +91,22 @@ class StartUp:
             if self._store is None:
                 # Without R2 nobody knows whether this town is new or lost.
                 raise SettingsError(self._settings.r2_problem or "R2 is not configured")
+            self._state.drill = DrillReport()
             candidates = find_candidates(self._store)
+            if candidates is None and self._settings.drill:
+                raise Missing("R2 holds no backup of this town")
             if candidates is None:
                 self._state.restore = RestoreReport()
                 return VolumeState.EMPTY
-            staged = restore(self._store, self._volume, candidates, self._stop.is_set)
+            staged = restore(
+                self._store, self._volume, candidates, self._stop.is_set, self._found_corrupt
+            )
         logger.info("restored snapshot %s", staged.snapshot)
         self._state.restore = RestoreReport(RestoreState.DONE, staged.snapshot, staged.error)
         return VolumeState.WHOLE
+
+    def _found_corrupt(self, name: str) -> None:
+        self._state.drill = DrillReport((*self._state.drill.corrupt, name))
 
     def _restore_failed(self, error: Exception) -> None:
         logger.error("the restore failed: %s", error)
@@ -128,6 +143,14 @@ class StartUp:
         except CommandError as error:
             # /health tells that the daemon doesn't run; the data is backed up all the same.
             logger.error("gt up failed: %s", error)
+
+    def _start_dolt(self) -> None:
+        self._state.gt_used = True
+        try:
+            self._gt.start_dolt()
+        except CommandError as error:
+            # /health tells that Dolt doesn't run: whoever holds the drill judges that.
+            logger.error("Dolt did not start: %s", error)
 
     def _check_stop(self) -> None:
         if self._stop.is_set():

@@ -24,6 +24,14 @@ class RestoreReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillReport:
+    """`drill` of /health, in a drill only: what was read and found corrupt, by the names of the
+    snapshots, or `latest.json`. Empty while nothing was proved to be wrong."""
+
+    corrupt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BackupReport:
     """`backup` of /health: `snapshot` is the one that latest.json pointed to when we last knew."""
 
@@ -42,6 +50,7 @@ class AgentState:
 
     started_at: datetime
     restore: RestoreReport = field(default_factory=RestoreReport)
+    drill: DrillReport = field(default_factory=DrillReport)
     backup: BackupReport = field(default_factory=BackupReport)
     town_ready: bool = False
     gt_used: bool = False

@@ -2,7 +2,7 @@
 
 import sys
 
-from . import daemon, polecats, town
+from . import daemon, dolt, polecats, town
 
 
 def main(words: list[str]) -> int:
@@ -16,6 +16,12 @@ def main(words: list[str]) -> int:
             return daemon.up(town.here())
         case ["down", *rest] if set(rest) <= {"--all"}:
             return daemon.down(town.here(), everything="--all" in rest)
+        case ["dolt", "start"]:
+            return dolt.start(town.here())
+        case ["dolt", "stop"]:
+            return dolt.stop(town.here())
+        case ["standin", "dolt", folder]:
+            dolt.live(folder)
         case ["standin", "daemon", folder]:
             daemon.live(folder)
         case ["standin", "write", name, *text]:

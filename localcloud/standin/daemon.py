@@ -5,7 +5,6 @@ import fcntl
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import polecats, tmux
+from . import dolt, polecats, tmux
 from .town import PREFIX, write_json
 
 SESSIONS = ("hq-mayor", "hq-deacon", f"{PREFIX}-witness", f"{PREFIX}-refinery")
@@ -38,7 +37,7 @@ def up(town: Path) -> int:
             )
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if is_running(town) and _answers(dolt_port()):
+        if is_running(town) and dolt.answers(dolt.port()):
             return 0
         time.sleep(0.02)
     print("gt (stand-in): the daemon did not come up", file=sys.stderr)
@@ -90,7 +89,7 @@ def live(folder: str) -> None:
     ends = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ends.set())
     (town / "daemon" / "daemon.pid").write_text(f"{os.getpid()}\n{secrets.token_hex(8)}")
-    _serve_dolt(town)
+    dolt.serve(town)
     started, count = _now(), 0
     period = float(os.environ.get("GT_BEAT_SECONDS", "180"))
     while True:
@@ -114,39 +113,6 @@ def _beat(town: Path, started: str, count: int, *, running: bool) -> None:
         "heartbeat_count": count,
     }
     write_json(town / "daemon" / "state.json", state)
-
-
-def dolt_port() -> int:
-    """Where Dolt is to answer."""
-    return int(os.environ.get("GT_DOLT_PORT") or os.environ.get("DOLT_PORT") or "3307")
-
-
-def _serve_dolt(town: Path) -> None:
-    """Greet whoever connects as a MySQL server does."""
-    port = dolt_port()
-    server = socket.create_server(("127.0.0.1", port), backlog=16)
-    write_json(
-        town / "daemon" / "dolt-state.json",
-        {"running": True, "pid": os.getpid(), "port": port, "databases": ["hq"]},
-    )
-    body = b"\x0a8.0.33-dolt-standin\0" + b"\x01\0\0\0" + b"abcdefgh\0" + b"\0" * 18
-    greeting = len(body).to_bytes(3, "little") + b"\0" + body
-
-    def greet() -> None:
-        while True:
-            connection, _ = server.accept()
-            with connection, contextlib.suppress(OSError):
-                connection.sendall(greeting)
-
-    threading.Thread(target=greet, daemon=True).start()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            return bool(connection.recv(5))
-    except OSError:
-        return False
 
 
 def _pid(town: Path) -> int | None:

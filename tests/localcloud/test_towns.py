@@ -73,6 +73,15 @@ def test_a_killed_machine_is_started_again_by_its_policy(api: Api) -> None:
     )
 
 
+def test_a_machine_that_is_killed_for_good_stays_down_until_it_is_started(api: Api) -> None:
+    town = api.town("down")
+    well(api, town["id"])
+    api.cloud.ctl.kill(town["id"], down=True)
+    until(lambda: api.state(town["id"]) == "stopped", "Fly leaves it stopped")
+    api.call("POST", f"/machines/{town['id']}/start")
+    well(api, town["id"])
+
+
 def test_a_running_machine_is_destroyed_only_by_force(api: Api) -> None:
     town = api.town("forced")
     well(api, town["id"])

@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from sandbox.settings import R2Settings
 
+from .running import ControlPlane, Sandbox
 from .world import PREFIX, Bucket, make_town
 
 _numbers = itertools.count()
@@ -54,3 +56,23 @@ def tmux_folder() -> Iterator[Path]:
     """A folder for tmux's sockets with a name short enough: they have about 100 bytes."""
     with tempfile.TemporaryDirectory(prefix="tmux-", dir="/tmp") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, bucket: Bucket, tmux_folder: Path) -> Iterator[Sandbox]:
+    """A sandbox that is not started yet."""
+    sandbox = Sandbox(tmp_path, bucket, tmux_folder)
+    yield sandbox
+    sandbox.kill()
+
+
+@pytest.fixture
+def control_plane() -> Iterator[ControlPlane]:
+    """Something that listens to heartbeats."""
+    server = ControlPlane()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
