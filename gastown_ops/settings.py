@@ -28,9 +28,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "towns.api.middleware.ProblemMiddleware",  # around all that may answer with HTML
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "towns.api.problems.ProblemMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -88,14 +88,26 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 
 vars().update(env.email("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="gastown-ops@localhost")
+EMAIL_TIMEOUT = env.whole("EMAIL_TIMEOUT", default=10)
 GASTOWN_STAFF_EMAILS = env.names("GASTOWN_STAFF_EMAILS", default=[])
+
+LOG_LEVEL = env.one_of(
+    "LOG_LEVEL", default="INFO", known=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
+# Alerts (product.md 1.7)
+GASTOWN_ALERT_WEBHOOK_URL = env.text("GASTOWN_ALERT_WEBHOOK_URL", default="")
+GASTOWN_ALERT_WEBHOOK_SECRET = env.text("GASTOWN_ALERT_WEBHOOK_SECRET", default="")
+GASTOWN_ALERT_DIGEST_OVER = env.whole("GASTOWN_ALERT_DIGEST_OVER", default=5)
+GASTOWN_ALERT_DIGEST_WINDOW_SECONDS = env.whole("GASTOWN_ALERT_DIGEST_WINDOW_SECONDS", default=120)
+GASTOWN_ALERT_DIGEST_PAUSE_SECONDS = env.whole("GASTOWN_ALERT_DIGEST_PAUSE_SECONDS", default=600)
+GASTOWN_ALERT_ATTEMPTS = env.whole("GASTOWN_ALERT_ATTEMPTS", default=10)
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }
 
 REDIS_URL = env.text("REDIS_URL", default="")
@@ -156,6 +168,9 @@ GASTOWN_RESTART_WINDOW_MINUTES = env.whole("GASTOWN_RESTART_WINDOW_MINUTES", def
 GASTOWN_RESTARTS_AT_ONCE = env.whole("GASTOWN_RESTARTS_AT_ONCE", default=10)
 GASTOWN_BREAKER_MIN_TOWNS = env.whole("GASTOWN_BREAKER_MIN_TOWNS", default=5)
 GASTOWN_BREAKER_PERCENT = env.whole("GASTOWN_BREAKER_PERCENT", default=20)
+GASTOWN_FLAPPING_WINDOW_MINUTES = env.whole("GASTOWN_FLAPPING_WINDOW_MINUTES", default=30)
+GASTOWN_FLAPPING_EPISODES = env.whole("GASTOWN_FLAPPING_EPISODES", default=4)
+GASTOWN_BREAKER_PATIENCE_SECONDS = env.whole("GASTOWN_BREAKER_PATIENCE_SECONDS", default=300)
 GASTOWN_STALE_HEARTBEAT_MINUTES = env.whole("GASTOWN_STALE_HEARTBEAT_MINUTES", default=10)
 GASTOWN_DISK_WARN_PERCENT = env.whole("GASTOWN_DISK_WARN_PERCENT", default=80)
 GASTOWN_DISK_CRITICAL_PERCENT = env.whole("GASTOWN_DISK_CRITICAL_PERCENT", default=95)
@@ -174,6 +189,10 @@ GASTOWN_AUTO_RESUME = env.text("GASTOWN_AUTO_RESUME", default="idle")
 GASTOWN_RECOVERY_LIMIT = env.whole("GASTOWN_RECOVERY_LIMIT", default=5)
 GASTOWN_RECOVERY_WINDOW_MINUTES = env.whole("GASTOWN_RECOVERY_WINDOW_MINUTES", default=30)
 
+# Reconciliation
+GASTOWN_RECONCILE_PERIOD_SECONDS = env.whole("GASTOWN_RECONCILE_PERIOD_SECONDS", default=180)
+GASTOWN_ORPHAN_GRACE_MINUTES = env.whole("GASTOWN_ORPHAN_GRACE_MINUTES", default=15)
+
 # Deadlines of the passing statuses (product.md 1.7)
 GASTOWN_DEADLINE_STARTING_MINUTES = env.whole("GASTOWN_DEADLINE_STARTING_MINUTES", default=5)
 GASTOWN_DEADLINE_STOPPING_MINUTES = env.whole("GASTOWN_DEADLINE_STOPPING_MINUTES", default=8)
@@ -184,6 +203,16 @@ GASTOWN_DEADLINE_PROVISIONING_MINUTES = env.whole(
 GASTOWN_DEADLINE_RECOVERING_MINUTES = env.whole("GASTOWN_DEADLINE_RECOVERING_MINUTES", default=15)
 GASTOWN_DEADLINE_RESTORING_MINUTES = env.whole("GASTOWN_DEADLINE_RESTORING_MINUTES", default=30)
 GASTOWN_DEADLINE_BACKUP_MINUTES = env.whole("GASTOWN_DEADLINE_BACKUP_MINUTES", default=5)
+GASTOWN_DEADLINE_DRILL_MINUTES = env.whole("GASTOWN_DEADLINE_DRILL_MINUTES", default=30)
+
+# Backups and restore drills (product.md 1.7)
+GASTOWN_BACKUPS_PERIOD_SECONDS = env.whole("GASTOWN_BACKUPS_PERIOD_SECONDS", default=300)
+GASTOWN_BACKUPS_PER_SWEEP = env.whole("GASTOWN_BACKUPS_PER_SWEEP", default=200)
+GASTOWN_BACKUPS_CONCURRENCY = env.whole("GASTOWN_BACKUPS_CONCURRENCY", default=16)
+GASTOWN_BACKUP_STALE_MINUTES = env.whole("GASTOWN_BACKUP_STALE_MINUTES", default=15)
+GASTOWN_BACKUP_RETRY_MINUTES = env.whole("GASTOWN_BACKUP_RETRY_MINUTES", default=30)
+GASTOWN_DRILLS_PER_DAY = env.whole("GASTOWN_DRILLS_PER_DAY", default=10)
+GASTOWN_DRILLS_AT_ONCE = env.whole("GASTOWN_DRILLS_AT_ONCE", default=1)
 
 # Driving operations (architecture.md)
 GASTOWN_DRIVERS = env.whole("GASTOWN_DRIVERS", default=2)
@@ -193,6 +222,8 @@ GASTOWN_LEASE_SECONDS = env.whole("GASTOWN_LEASE_SECONDS", default=30)
 
 # History
 GASTOWN_KEEP_CHECKS_DAYS = env.whole("GASTOWN_KEEP_CHECKS_DAYS", default=14)
+GASTOWN_KEEP_HOURS_DAYS = env.whole("GASTOWN_KEEP_HOURS_DAYS", default=400)
+GASTOWN_KEEP_ALERTS_DAYS = env.whole("GASTOWN_KEEP_ALERTS_DAYS", default=400)
 
 if not DEBUG:
     SESSION_COOKIE_SECURE = env.switch("SESSION_COOKIE_SECURE", default=True)

@@ -1,13 +1,13 @@
 """Rows for tests, as the product would have made them."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import Permission, User
 
-from towns.models import Operation, Town
+from towns.models import Drill, Operation, Town
 from towns.words import OperationKind, OperationState, Status
 
 NOW = datetime(2026, 2, 17, 12, 0, tzinfo=UTC)
@@ -57,3 +57,17 @@ def make_operation(town: Town, kind: OperationKind, **fields: Any) -> Operation:
         "due_at": NOW,
     }
     return Operation.objects.create(town=town, kind=kind, **{**values, **fields})
+
+
+def make_drill(town: Town, **fields: Any) -> Drill:
+    """A drill that is over and clean, unless `fields` say otherwise."""
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "snapshot": "20260217T120000Z",
+        "result": Drill.Result.OK,
+        "reason": "It restored.",
+        "began_at": NOW,
+        "finished_at": NOW + timedelta(seconds=40),
+        "cleaned_at": NOW + timedelta(seconds=50),
+    }
+    return Drill.objects.create(town=town, **{**values, **fields})

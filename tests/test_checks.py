@@ -38,6 +38,7 @@ def test_it_works() -> None:
         ("GASTOWN_IDLE_TIMEOUT_MIN_MINUTES", 500, "write a smaller one"),
         ("GASTOWN_DISK_WARN_PERCENT", 99, "write a smaller one"),
         ("GASTOWN_DEADLINE_STOPPING_MINUTES", 5, "write more minutes"),
+        ("GASTOWN_KEEP_HOURS_DAYS", 13, "write more days"),
     ],
 )
 def test_a_senseless_setting_is_named(name: str, value: object, said: str) -> None:

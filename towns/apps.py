@@ -14,8 +14,10 @@ class TownsConfig(AppConfig):
 
         from towns import checks, schedules, triggers  # noqa: F401  (importing registers the checks)
         from towns.flows import begin
+        from towns.upkeep import partitions
 
         pre_migrate.connect(triggers.drop, sender=self)
         post_migrate.connect(triggers.create, sender=self)
         post_migrate.connect(schedules.after_migrate, sender=self)
+        post_migrate.connect(partitions.after_migrate, sender=self)
         post_spawn.connect(begin.drive_soon, dispatch_uid="drive_soon")

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+from towns.alerts.webhook import key_of
+
 TAG = "gastown"
 _NEEDED = {
     "GASTOWN_FLY_API_TOKEN": "a deploy token of the app (`fly tokens create deploy`)",
@@ -47,6 +49,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_RESTARTS_AT_ONCE": (1, 100_000),
     "GASTOWN_BREAKER_MIN_TOWNS": (1, 100_000),
     "GASTOWN_BREAKER_PERCENT": (1, 100),
+    "GASTOWN_FLAPPING_WINDOW_MINUTES": (1, 10_080),
+    "GASTOWN_FLAPPING_EPISODES": (2, 1000),
+    "GASTOWN_BREAKER_PATIENCE_SECONDS": (0, 86_400),
     "GASTOWN_STALE_HEARTBEAT_MINUTES": (1, 10_080),
     "GASTOWN_DISK_WARN_PERCENT": (1, 100),
     "GASTOWN_DISK_CRITICAL_PERCENT": (1, 100),
@@ -58,6 +63,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_IDLE_SYNC_FAILURES_ALERT": (1, 1000),
     "GASTOWN_RECOVERY_LIMIT": (1, 100_000),
     "GASTOWN_RECOVERY_WINDOW_MINUTES": (1, 10_080),
+    "GASTOWN_RECONCILE_PERIOD_SECONDS": (1, 3600),
+    "GASTOWN_ORPHAN_GRACE_MINUTES": (1, 10_080),
     "GASTOWN_DEADLINE_STARTING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_STOPPING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_RESTARTING_MINUTES": (1, 1440),
@@ -65,11 +72,26 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_DEADLINE_RECOVERING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_RESTORING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_BACKUP_MINUTES": (1, 1440),
+    "EMAIL_TIMEOUT": (1, 20),
+    "GASTOWN_ALERT_DIGEST_OVER": (1, 100_000),
+    "GASTOWN_ALERT_DIGEST_WINDOW_SECONDS": (0, 3600),
+    "GASTOWN_ALERT_DIGEST_PAUSE_SECONDS": (0, 86_400),
+    "GASTOWN_ALERT_ATTEMPTS": (1, 1000),
+    "GASTOWN_DEADLINE_DRILL_MINUTES": (1, 1440),
+    "GASTOWN_BACKUPS_PERIOD_SECONDS": (1, 3600),
+    "GASTOWN_BACKUPS_PER_SWEEP": (1, 10_000),
+    "GASTOWN_BACKUPS_CONCURRENCY": (1, 1000),
+    "GASTOWN_BACKUP_STALE_MINUTES": (1, 10_080),
+    "GASTOWN_BACKUP_RETRY_MINUTES": (1, 10_080),
+    "GASTOWN_DRILLS_PER_DAY": (0, 10_000),
+    "GASTOWN_DRILLS_AT_ONCE": (1, 1000),
     "GASTOWN_DRIVERS": (1, 1000),
     "GASTOWN_DRIVER_THREADS": (1, 1000),
     "GASTOWN_DRIVE_SECONDS": (1, 100),
     "GASTOWN_LEASE_SECONDS": (1, 50),
     "GASTOWN_KEEP_CHECKS_DAYS": (1, 3650),
+    "GASTOWN_KEEP_HOURS_DAYS": (1, 36_500),
+    "GASTOWN_KEEP_ALERTS_DAYS": (1, 36_500),
 }
 _PLACEHOLDERS = frozenset({"machine_id", "app", "town_id", "region"})
 
@@ -107,14 +129,42 @@ def _senseless() -> Iterator[str]:
     yield from outside
     for name in _ADDRESSES:
         value = getattr(settings, name)
-        parts = urlsplit(value)
-        if value and not (parts.scheme in ("http", "https") and parts.netloc):
+        if value and not _is_address(value):
             yield f"{name} is {value!r}; write an address that begins with http:// or https://."
     yield from _template()
+    yield from _webhook()
     if settings.GASTOWN_AUTO_RESUME not in ("idle", "always"):
         yield f"GASTOWN_AUTO_RESUME is {settings.GASTOWN_AUTO_RESUME!r}; write idle or always."
     if not outside:
         yield from _orders()
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.port != 0
+    except ValueError:  # a bracket too many, or a port that is no number
+        return False
+
+
+def _webhook() -> Iterator[str]:
+    """Shows neither the secret nor the address: others put keys into theirs."""
+    url, secret = settings.GASTOWN_ALERT_WEBHOOK_URL, settings.GASTOWN_ALERT_WEBHOOK_SECRET
+    if url and not _is_address(url):
+        yield "GASTOWN_ALERT_WEBHOOK_URL is no address; write one that begins with https://."
+    if url and not secret:
+        yield (
+            "GASTOWN_ALERT_WEBHOOK_SECRET is not set, and nothing is posted unsigned. Set it to a "
+            "long random text (`openssl rand -hex 32`) that the receiver knows too."
+        )
+    if secret:
+        try:
+            length = len(key_of(secret))
+        except ValueError:
+            yield "GASTOWN_ALERT_WEBHOOK_SECRET begins with whsec_; write base64 after it."
+            return
+        if length < 24:
+            yield f"GASTOWN_ALERT_WEBHOOK_SECRET has {length} bytes; write 24 or more."
 
 
 def _template() -> Iterator[str]:
@@ -151,6 +201,22 @@ def _orders() -> Iterator[str]:
             f"GASTOWN_DISK_WARN_PERCENT ({warn}) is over GASTOWN_DISK_CRITICAL_PERCENT "
             f"({critical}); write a smaller one."
         )
+    window, period = (
+        settings.GASTOWN_FLAPPING_WINDOW_MINUTES,
+        settings.GASTOWN_HEALTH_PERIOD_SECONDS,
+    )
+    if 60 * window <= period:
+        yield (
+            f"GASTOWN_FLAPPING_WINDOW_MINUTES ({window}) is over before the next health check "
+            f"({period} s later); write more minutes."
+        )
+    interval = settings.GASTOWN_SYNC_INTERVAL_SECONDS
+    stale = settings.GASTOWN_BACKUP_STALE_MINUTES
+    if interval >= 60 * stale:
+        yield (
+            f"GASTOWN_BACKUP_STALE_MINUTES ({stale}) is over before the next backup comes by "
+            f"GASTOWN_SYNC_INTERVAL_SECONDS ({interval}); write more minutes."
+        )
     timeout, deadline = (
         settings.GASTOWN_STOP_TIMEOUT_SECONDS,
         settings.GASTOWN_DEADLINE_STOPPING_MINUTES,
@@ -159,4 +225,10 @@ def _orders() -> Iterator[str]:
         yield (
             f"GASTOWN_DEADLINE_STOPPING_MINUTES ({deadline}) is over before "
             f"GASTOWN_STOP_TIMEOUT_SECONDS ({timeout}); write more minutes."
+        )
+    checks, hours = settings.GASTOWN_KEEP_CHECKS_DAYS, settings.GASTOWN_KEEP_HOURS_DAYS
+    if hours < checks:
+        yield (
+            f"GASTOWN_KEEP_HOURS_DAYS ({hours}) is under GASTOWN_KEEP_CHECKS_DAYS ({checks}); "
+            "write more days, since hours are kept for longer."
         )

@@ -40,6 +40,7 @@ class OperationKind(StrEnum):
     DESTROY = "destroy"
     RESTORE = "restore"
     BACKUP = "backup"
+    DRILL = "drill"
 
 
 class OperationState(StrEnum):
@@ -141,7 +142,14 @@ TRANSITIONS: dict[OperationKind, Transition] = {
         {Status.DESTROYED}, Status.RESTORING, Status.RUNNING, Status.DESTROYED
     ),
     OperationKind.BACKUP: _row({Status.RUNNING}, None, None, None),
+    OperationKind.DRILL: _row(
+        {Status.RUNNING, Status.UNHEALTHY, Status.STOPPED, Status.ERROR}, None, None, None
+    ),
 }
+
+BESIDE = frozenset({OperationKind.DRILL})
+"""Operations that run beside a town's life. They touch nothing of the town, hold no sweep up, and
+are called off by whatever else is asked for."""
 
 ACTIVE = frozenset({Status.RUNNING, Status.UNHEALTHY})
 """The statuses in which a town is probed."""

@@ -1,12 +1,17 @@
 """The nouns, one file each."""
 
 from towns.models.alert import Alert
-from towns.models.automation import Breaker, Freeze
+from towns.models.automation import Breaker, Freeze, MaintenanceWindow
 from towns.models.backup import Backup
+from towns.models.budget import CountedBudget, FlyBudget
+from towns.models.delivery import Delivery
+from towns.models.drill import Drill
 from towns.models.driver import DriverSlot
 from towns.models.health import HealthCheck
+from towns.models.health_hour import HealthHour
 from towns.models.history import LifecycleEvent
 from towns.models.operation import Operation
+from towns.models.orphan import Orphan
 from towns.models.request import IdempotentRequest
 from towns.models.sweep import Sweep, SweepChunk
 from towns.models.town import Town
@@ -15,12 +20,19 @@ __all__ = [
     "Alert",
     "Backup",
     "Breaker",
+    "CountedBudget",
+    "Delivery",
+    "Drill",
     "DriverSlot",
+    "FlyBudget",
     "Freeze",
     "HealthCheck",
+    "HealthHour",
     "IdempotentRequest",
     "LifecycleEvent",
+    "MaintenanceWindow",
     "Operation",
+    "Orphan",
     "Sweep",
     "SweepChunk",
     "Town",

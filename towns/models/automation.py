@@ -54,3 +54,38 @@ class Breaker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.state}"
+
+
+class MaintenanceWindow(models.Model):
+    """A time in which no automatic action touches the towns of a scope; the watching goes on.
+
+    `since` may lie ahead. One whose `until` has passed means nothing any more, cleaned up or not.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    scope = models.CharField(
+        max_length=290, help_text="fleet, region:ams, image:registry/town:1, or town: and its id."
+    )
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    reason = models.TextField()
+    actor = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, help_text="When somebody ended it before its time.")
+    ended_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(until__gt=models.F("since")), name="window_ends_after_it_begins"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["until"], condition=Q(ended_at__isnull=True), name="windows_not_ended"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.reason}"

@@ -23,6 +23,9 @@ class Backup(models.Model):
     files = models.PositiveIntegerField(default=0)
     verified_at = models.DateTimeField(null=True)
     held = models.BooleanField(default=False, help_text="Kept back by the shrink guard.")
+    dropped_at = models.DateTimeField(
+        null=True, help_text="When staff decided against a held snapshot."
+    )
     gone_at = models.DateTimeField(null=True, help_text="When it was removed from R2.")
 
     class Meta:
@@ -32,6 +35,7 @@ class Backup(models.Model):
                 fields=["town", "kind", "snapshot"], name="one_backup_per_snapshot"
             )
         ]
+        permissions = [("decide_backup", "Can accept and drop held snapshots")]
 
     def __str__(self) -> str:
         return f"{self.snapshot} ({self.kind})"

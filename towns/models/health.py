@@ -24,10 +24,17 @@ FIGURES = (
 
 
 class HealthCheck(models.Model):
-    """Append-only. Figures that the town didn't tell are null: unknown, never zero."""
+    """Append-only. Figures that the town didn't tell are null: unknown, never zero.
+
+    On PostgreSQL the table is partitioned by the UTC day of `checked_at`, and each partition has
+    its own index `one_check_per_town_and_slot` (`towns.upkeep.partitions`). Whoever lists checks
+    names a town or a span of `checked_at`, or it reads every partition.
+    """
 
     id = models.BigAutoField(primary_key=True)
-    town = models.ForeignKey("towns.Town", on_delete=models.PROTECT, related_name="health_checks")
+    town = models.ForeignKey(
+        "towns.Town", on_delete=models.PROTECT, related_name="health_checks", db_index=False
+    )
     slot = models.DateTimeField(null=True, help_text="Empty for a check made by hand.")
     checked_at = models.DateTimeField()
     result = models.CharField(max_length=8, choices=[(r.value, r.value) for r in CheckResult])

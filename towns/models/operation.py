@@ -4,9 +4,9 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from towns.words import OperationKind, OperationState, Status
+from towns.words import BESIDE, OperationKind, OperationState, Status
 
 
 class Operation(models.Model):
@@ -68,6 +68,11 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.town_id}"
+
+    @classmethod
+    def owning(cls) -> "QuerySet[Operation]":
+        """Those under way that own their town: nobody else may judge or change it meanwhile."""
+        return cls.objects.filter(state=OperationState.OPEN).exclude(kind__in=BESIDE)
 
     @property
     def is_open(self) -> bool:

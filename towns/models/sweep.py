@@ -9,6 +9,8 @@ class Sweep(models.Model):
     class Kind(models.TextChoices):
         HEALTH = "health"
         IDLE = "idle"
+        RECONCILE = "reconcile"
+        BACKUPS = "backups"
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=12, choices=Kind)

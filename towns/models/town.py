@@ -71,6 +71,9 @@ class Town(models.Model):
     failure_kind = models.CharField(max_length=20, blank=True)
     failure_reason = models.TextField(blank=True)
     restarts_cleared_at = models.DateTimeField(null=True, blank=True)
+    episode_ended_at = models.DateTimeField(null=True, blank=True)
+    flap_count = models.PositiveIntegerField(default=0, help_text="Episodes in close succession.")
+    flapping_since = models.DateTimeField(null=True, blank=True)
 
     last_interaction_at = models.DateTimeField(null=True, blank=True)
     last_interaction_kind = models.CharField(
@@ -82,10 +85,14 @@ class Town(models.Model):
     auto_stop = models.BooleanField(default=True)
     keep_awake_until = models.DateTimeField(null=True, blank=True)
     hold_reason = models.CharField(max_length=200, blank=True)
+    hold_until = models.DateTimeField(null=True, blank=True)
     idle_sync_failures = models.PositiveIntegerField(default=0)
 
     last_backup_at = models.DateTimeField(null=True, blank=True)
     last_snapshot = models.CharField(max_length=32, blank=True)
+    backups_checked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When R2 was last asked for its backups."
+    )
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -108,6 +115,11 @@ class Town(models.Model):
             models.Index(fields=["-created_at", "-id"], name="town_newest_first"),
             models.Index(
                 fields=["machine_id"], condition=~Q(machine_id=""), name="town_by_machine"
+            ),
+            models.Index(
+                fields=["episode_since", "id"],
+                condition=Q(episode_since__isnull=False),
+                name="towns_that_fail",
             ),
         ]
         permissions = [
