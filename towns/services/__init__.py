@@ -41,6 +41,9 @@ def default_services() -> Services:
     """
     from django.conf import settings
 
+    # The database keeps the budgets, and this package knows nothing of it but here.
+    from towns.budgets import SharedBuckets
+
     # The values and errors of this package are used where boto3 and requests aren't wanted.
     from .fly import FlyClient, FlyConfig
     from .r2 import R2Client, R2Config
@@ -59,7 +62,7 @@ def default_services() -> Services:
     )
     return Services(
         clock=SystemClock(),
-        fly=FlyClient(fly),
+        fly=FlyClient(fly, limiter=SharedBuckets()),
         sandbox=SandboxClient(timeout_seconds=settings.GASTOWN_PROBE_TIMEOUT_SECONDS),
         r2=R2Client(r2),
         rng=random.Random(),

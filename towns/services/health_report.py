@@ -10,6 +10,7 @@ from . import values
 RESTORE_STATES = frozenset({"none", "running", "done", "failed"})
 _LONGEST_NAME = 100
 _LONGEST_TEXT = 500
+_MOST_NAMES = 20
 T = TypeVar("T")
 
 
@@ -61,6 +62,7 @@ def _report(document: dict[str, Any]) -> HealthReport:
         restore_snapshot=values.text(restore.get("snapshot"), _LONGEST_NAME),
         restore_error=values.text(restore.get("error"), _LONGEST_TEXT),
         draining=document.get("draining") is True,
+        drill_corrupt=_drill(document.get("drill")),
     )
 
 
@@ -72,6 +74,13 @@ def _required(name: str, value: T | None) -> T:
 
 def _count(value: object) -> int | None:
     return values.count(value, values.INT32)
+
+
+def _drill(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, dict):
+        return None
+    names = (values.text(name, _LONGEST_NAME) for name in values.items(value.get("corrupt")))
+    return tuple(name for name in names if name is not None)[:_MOST_NAMES]
 
 
 def _restore_state(value: object) -> str | None:

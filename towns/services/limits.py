@@ -24,9 +24,32 @@ class Limit:
     per_second: float
     burst: int
 
+    @property
+    def interval(self) -> float:
+        """Seconds in which one token comes."""
+        return 1 / self.per_second
+
+    @property
+    def slack(self) -> float:
+        """Seconds that a bucket may be from full and still give a token."""
+        return (self.burst - 1) * self.interval
+
+    def refusal(self, action: str, key: str, seconds: float) -> RateLimited:
+        """What is raised when the next token comes in so many seconds."""
+        return RateLimited(
+            f"{action} of {key} was not sent: we ask Fly at most {self.per_second:g} times a "
+            "second.",
+            retry_after=seconds,
+        )
+
 
 DEFAULT_LIMIT = Limit(per_second=1, burst=3)
 FLY_LIMITS: Mapping[str, Limit] = MappingProxyType({"get_machine": Limit(per_second=5, burst=10)})
+
+
+def limit_of(action: str, limits: Mapping[str, Limit] = FLY_LIMITS) -> Limit:
+    """The limit of an action."""
+    return limits.get(action, DEFAULT_LIMIT)
 
 
 @dataclass(slots=True)
@@ -45,21 +68,23 @@ class TokenBuckets:
 
     def take(self, action: str, key: str) -> None:
         """Take one token. Raises RateLimited with the seconds until the next one is there."""
-        limit = self.limits.get(action, DEFAULT_LIMIT)
-        interval = 1 / limit.per_second
+        limit = limit_of(action, self.limits)
         with self._lock:
             now = self.clock()
             full_at = max(self._full_at.get((action, key), now), now)
-            too_early = full_at - now - (limit.burst - 1) * interval
+            too_early = full_at - now - limit.slack
             if too_early > 1e-9:
-                raise RateLimited(
-                    f"{action} of {key} was not sent: we ask Fly at most {limit.per_second:g} "
-                    "times a second.",
-                    retry_after=too_early,
-                )
-            self._full_at[action, key] = full_at + interval
+                raise limit.refusal(action, key, too_early)
+            self._full_at[action, key] = full_at + limit.interval
             if len(self._full_at) > self._sweep_above:
                 self._forget_full(now)
+
+    def hold(self, action: str, key: str, seconds: float) -> None:
+        """Give no token for so many seconds: somebody who knows more has refused one."""
+        limit = limit_of(action, self.limits)
+        with self._lock:
+            full_at = self.clock() + seconds + limit.slack
+            self._full_at[action, key] = max(full_at, self._full_at.get((action, key), 0.0))
 
     def _forget_full(self, now: float) -> None:
         """A full bucket is as good as none; without this, ids of gone machines pile up."""

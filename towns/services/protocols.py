@@ -10,8 +10,9 @@ from typing import Protocol
 
 from towns.probe import Probe
 
+from .errors import ServiceError
 from .fly_types import Machine, MachineSpec, Volume, VolumeSpec
-from .r2_types import LifecycleRule, Manifest, Pointer, Verification
+from .r2_types import LifecycleRule, Manifest, Pointer, Survey, Verification
 from .sandbox_types import SandboxAddress, SyncAnswer
 
 
@@ -64,6 +65,10 @@ class R2(Protocol):
     def verify(self, prefix: str, timestamp: str, *, checksums: bool = False) -> Verification: ...
     def verify_latest(self, prefix: str) -> Verification | None: ...
     def newest_verified(self, prefix: str) -> Verification | None: ...
+    def survey(self, prefix: str) -> Survey: ...
+    def survey_many(
+        self, prefixes: Sequence[str], *, concurrency: int
+    ) -> list[Survey | ServiceError]: ...
     def copy_snapshot(
         self,
         source_prefix: str,

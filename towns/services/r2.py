@@ -5,19 +5,23 @@ when keys, bucket or clock are wrong. None means a definite absence.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
-from .errors import Conflict, Corrupt
+from .errors import Conflict, Corrupt, ServiceError
 from .r2_documents import is_stamp, parse_manifest, parse_pointer, pointer_body
 from .r2_lifecycle import RETAINED, RULE_ID, ensure_rule, lifecycle_rules
 from .r2_store import Store
+from .r2_survey import HELD, MANIFEST, differences, group, summary
 from .r2_types import (
     LifecycleRule,
     Manifest,
     ManifestFile,
     Pointer,
     R2Config,
+    Survey,
     Verification,
     live_prefix,
     retained_prefix,
@@ -31,6 +35,7 @@ __all__ = [
     "Pointer",
     "R2Client",
     "R2Config",
+    "Survey",
     "Verification",
     "live_prefix",
     "retained_prefix",
@@ -38,9 +43,6 @@ __all__ = [
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TOWN_PREFIX = re.compile(rf"(?:gastown|retained)/{_UUID}/")
 _RETAINED_KEY = re.compile(rf"{RETAINED}{_UUID}/.+")
-_MANIFEST = "manifest.json"
-_HELD = "held.json"
-"""Marks a snapshot that the sandbox's shrink guard kept back."""
 
 
 class R2Client:
@@ -87,7 +89,7 @@ class R2Client:
 
     def read_manifest(self, prefix: str, timestamp: str) -> Manifest | None:
         """A snapshot's manifest; None when there is none. Raises Corrupt."""
-        key = _folder(prefix, timestamp) + _MANIFEST
+        key = _folder(prefix, timestamp) + MANIFEST
         found = self._store.read(key)
         return None if found is None else parse_manifest(found[0], key, timestamp)
 
@@ -129,6 +131,50 @@ class R2Client:
                 return found
         return None
 
+    def survey(self, prefix: str) -> Survey:
+        """Verify the latest snapshot, and see which others there are: four calls at most."""
+        pointer, latest = None, None
+        try:
+            pointer = self.read_pointer(prefix)
+        except Corrupt as error:
+            latest = Verification(False, error.message, "")
+        seen = group(self._store.list(f"{prefix}snapshots/"), f"{prefix}snapshots/")
+        if pointer is not None:
+            there = seen.get(pointer.timestamp)
+            latest = self._verified(prefix, pointer.timestamp, there.sizes if there else {})
+            latest = replace(latest, generation=pointer.generation)
+        newer = [
+            one
+            for one in seen.values()
+            if one.held and one.complete and (pointer is None or one.name > pointer.timestamp)
+        ]
+        held = max(newer, key=lambda one: one.name, default=None)
+        return Survey(
+            latest,
+            self._verified(prefix, held.name, held.sizes) if held else None,
+            tuple(sorted((one.name for one in seen.values() if one.complete), reverse=True)),
+        )
+
+    def survey_many(
+        self, prefixes: Sequence[str], *, concurrency: int
+    ) -> list[Survey | ServiceError]:
+        """Survey all of them, at most `concurrency` at a time; answers in the order asked.
+
+        An error is an answer too: of that prefix nothing is known.
+        """
+        if not prefixes:
+            return []
+
+        def look(prefix: str) -> Survey | ServiceError:
+            try:
+                return self.survey(prefix)
+            except ServiceError as error:
+                return error
+
+        workers = max(1, min(concurrency, len(prefixes)))
+        with ThreadPoolExecutor(workers, thread_name_prefix="survey") as pool:
+            return list(pool.map(look, prefixes))
+
     def copy_snapshot(
         self,
         source_prefix: str,
@@ -154,8 +200,8 @@ class R2Client:
             tell(file.path)
             if there.get(target + file.path) != file.size:
                 self._store.copy(source + file.path, target + file.path)
-        tell(_MANIFEST)
-        self._store.copy(source + _MANIFEST, target + _MANIFEST)
+        tell(MANIFEST)
+        self._store.copy(source + MANIFEST, target + MANIFEST)
         return self._check(target_prefix, timestamp, checksums=True, mend=True, tell=tell)[0]
 
     def empty(self, prefix: str) -> int:
@@ -189,6 +235,24 @@ class R2Client:
         ]
         return self._store.delete(old)
 
+    def _verified(self, prefix: str, timestamp: str, sizes: Mapping[str, int]) -> Verification:
+        """Compare a snapshot's manifest with the sizes of what is in its folder."""
+        try:
+            manifest = self.read_manifest(prefix, timestamp)
+        except Corrupt as error:
+            return Verification(False, error.message, timestamp)
+        if manifest is None:
+            return Verification(False, "its manifest is missing", timestamp)
+        problems = differences(manifest, sizes, "")
+        return Verification(
+            ok=not problems,
+            problem=summary(problems),
+            timestamp=timestamp,
+            created_at=manifest.created_at,
+            bytes=manifest.bytes,
+            files=len(manifest.files),
+        )
+
     def _check(
         self,
         prefix: str,
@@ -209,19 +273,19 @@ class R2Client:
             problem = "its manifest is missing"
             return Verification(False, problem, timestamp, generation=generation), False
         there = {item.key: item.size for item in self._store.list(folder)}
-        problems = _differences(manifest, there, folder)
+        problems = differences(manifest, there, folder)
         if checksums and not problems:
             problems = self._wrong_checksums(manifest, folder, mend=mend, tell=tell)
         found = Verification(
             ok=not problems,
-            problem=_summary(problems),
+            problem=summary(problems),
             timestamp=timestamp,
             created_at=manifest.created_at,
             bytes=manifest.bytes,
             files=len(manifest.files),
             generation=generation,
         )
-        return found, folder + _HELD in there
+        return found, folder + HELD in there
 
     def _wrong_checksums(
         self, manifest: Manifest, folder: str, *, mend: bool, tell: Callable[[str], None]
@@ -234,22 +298,6 @@ class R2Client:
                 if mend:
                     self._store.delete([folder + file.path])
         return problems
-
-
-def _differences(manifest: Manifest, there: dict[str, int], folder: str) -> list[str]:
-    problems = []
-    for file in manifest.files:
-        size = there.get(folder + file.path)
-        if size is None:
-            problems.append(f"{file.path} is missing")
-        elif size != file.size:
-            problems.append(f"{file.path} has {size} bytes instead of {file.size}")
-    return problems
-
-
-def _summary(problems: list[str]) -> str:
-    more = len(problems) - 1
-    return "" if not problems else problems[0] + (f", and {more} more files" if more > 0 else "")
 
 
 def _pointer_key(prefix: str) -> str:

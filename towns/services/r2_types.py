@@ -63,6 +63,17 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """All that was seen below one prefix. `latest` is None where there is no pointer."""
+
+    latest: Verification | None
+    held: Verification | None = None
+    """The newest snapshot that the shrink guard holds back, if it is newer than the pointer's."""
+    complete: tuple[str, ...] = ()
+    """The names of the snapshots that have a manifest, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class LifecycleRule:
     """A rule of the bucket; `days` is None where it isn't an expiry by age."""
 

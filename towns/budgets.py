@@ -1,0 +1,130 @@
+"""Budgets that hold over all workers and hosts, since the database keeps them."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import Error, connection
+
+from towns.models import CountedBudget, FlyBudget, Operation
+from towns.services.limits import Limit, TokenBuckets, limit_of
+from towns.words import OperationKind, OperationState
+
+log = logging.getLogger(__name__)
+RESTARTS = "restarts"
+RECOVERY_IS_HELD = "hold_if_frozen"
+"""The step at which a recovery waits, and has done nothing yet."""
+SURELY_FULL = timedelta(hours=1)
+"""How long a bucket has been full before it is forgotten: hosts' clocks may be wrong by minutes."""
+A_TICK = 0.001
+"""Seconds that SQLite's clock can't tell apart."""
+_TABLE = FlyBudget._meta.db_table
+_NOW = {
+    "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())::float8",
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+}
+"""The database's own clock, read when the row is ours rather than when the statement began."""
+_TAKE = f"""
+    INSERT INTO {_TABLE} AS bucket (key, full_at) VALUES (%(key)s, {{now}} + %(interval)s)
+    ON CONFLICT (key) DO UPDATE
+    SET full_at = %(interval)s
+        + CASE WHEN bucket.full_at BETWEEN {{now}} AND {{now}} + %(most)s THEN bucket.full_at
+        ELSE {{now}} END
+    WHERE bucket.full_at NOT BETWEEN {{now}} + %(slack)s AND {{now}} + %(most)s
+"""
+_WAIT = f"(SELECT full_at - {{now}} - %(slack)s FROM {_TABLE} WHERE key = %(key)s)"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBuckets:
+    """Fly's rate limits for all workers together: the buckets of `TokenBuckets`, in the database.
+
+    The process's own stand in front, so that most of what would be refused costs no statement. They
+    decide alone when the database can't be asked, and inside a transaction, which would keep the
+    others from their bucket until its end.
+    """
+
+    own: TokenBuckets = field(default_factory=TokenBuckets)
+
+    def take(self, action: str, key: str) -> None:
+        """Take one token, in one statement. Raises RateLimited with the seconds until the next."""
+        self.own.take(action, key)
+        if connection.in_atomic_block:
+            return
+        limit = limit_of(action, self.own.limits)
+        try:
+            wait = _wait_for_token(f"{action} {key}"[:200], limit)
+        except Error as error:
+            log.warning("the budget of %s was not asked: %s", action, error)
+            connection.close_if_unusable_or_obsolete()
+            return
+        if wait is not None:
+            self.own.hold(action, key, wait)
+            raise limit.refusal(action, key, wait)
+
+
+def _wait_for_token(key: str, limit: Limit) -> float | None:
+    """None when a token was taken, else the seconds until there is one."""
+    slack = limit.slack + A_TICK
+    # What is further from full than any take leaves it was written before the clock was set back.
+    most = slack + limit.interval + A_TICK
+    values: dict[str, str | float] = {"key": key, "interval": limit.interval}
+    values |= {"slack": slack, "most": most}
+    now = _NOW[connection.vendor]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            taking, wait = _TAKE.format(now=now), _WAIT.format(now=now)
+            cursor.execute(
+                f"WITH taken AS ({taking} RETURNING 1) SELECT (SELECT count(*) FROM taken), {wait}",
+                values,
+            )
+            taken, seconds = cursor.fetchone()
+        else:
+            cursor.execute(_TAKE.format(now=now), values)
+            taken, seconds = cursor.rowcount, None
+            if not taken:
+                cursor.execute(f"SELECT {_WAIT.format(now=now)}", values)
+                (seconds,) = cursor.fetchone()
+    if taken:
+        return None
+    # The look may be older than the refusal, when others have taken in between.
+    return seconds if seconds is not None and seconds > 0 else limit.interval
+
+
+def forget_full_buckets(now: datetime) -> int:
+    """Delete the rows of full buckets, which say as much as none; returns how many."""
+    full = FlyBudget.objects.filter(full_at__lt=(now - SURELY_FULL).timestamp())
+    return full.delete()[0]
+
+
+def restarts_under_way() -> int:
+    """Automatic restarts and recoveries at work, in the whole fleet.
+
+    A recovery that is held back is not at work: however many there are, they must not take the
+    budget from the towns that a restart would heal.
+    """
+    at_work = Operation.objects.filter(
+        kind__in=(OperationKind.RESTART, OperationKind.RECOVER),
+        automatic=True,
+        state=OperationState.OPEN,
+    )
+    return at_work.exclude(kind=OperationKind.RECOVER, step=RECOVERY_IS_HELD).count()
+
+
+def room_left() -> int:
+    """How many more automatic restarts may begin now."""
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    return limit - restarts_under_way()
+
+
+def lock_restart_room() -> int:
+    """How many more automatic restarts may begin now.
+
+    Not to be used outside a transaction: until its end everybody else who asks waits, and then
+    counts what was begun in it. It comes before the lock of any town. SQLite has one writer at a
+    time, so there the transaction itself is the lock.
+    """
+    CountedBudget.objects.select_for_update().get_or_create(name=RESTARTS)
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    return limit - restarts_under_way()
