@@ -1,4 +1,8 @@
-"""Opening and resolving alerts. One is open per subject and cause, whoever else opens it."""
+"""Opening and resolving alerts. One is open per subject and cause, whoever else opens it.
+
+What people are to be told is written in the same transaction (see `outbox`): an alert that stands
+is told, whatever dies next.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
+from towns.alerts import outbox
 from towns.models import Alert, Town
 
 
@@ -37,7 +43,8 @@ def open_alert(
                     opened_at=now,
                     seen_at=now,
                 )
-            call_messenger()
+                if outbox.write_opened([found], now):
+                    call_messenger()
             return found
         except IntegrityError:  # somebody was faster
             found = known.get()
@@ -46,11 +53,24 @@ def open_alert(
 
 
 def open_many(wanted: Iterable[Alert]) -> None:
-    """Open unsaved alerts in one statement; those that are open already stay as they are."""
+    """Open unsaved alerts in three statements; those that are open already stay as they are."""
     fresh = list(wanted)
-    if fresh:
+    if not fresh:
+        return
+    now = max(alert.opened_at for alert in fresh)
+    with transaction.atomic():
         Alert.objects.bulk_create(fresh, ignore_conflicts=True)
-        call_messenger()
+        mine = {(alert.subject, alert.cause) for alert in fresh}
+        # Those that were not open before: the others were opened at another moment, and have their
+        # news in the outbox, where it can't be written twice.
+        standing = Alert.objects.filter(
+            subject__in={subject for subject, _ in mine},
+            opened_at__in={alert.opened_at for alert in fresh},
+            resolved_at=None,
+        ).select_related("town__owner")
+        opened = [alert for alert in standing if (alert.subject, alert.cause) in mine]
+        if outbox.write_opened(opened, now):
+            call_messenger()
 
 
 def resolve_alerts(
@@ -62,18 +82,29 @@ def resolve_alerts(
     subject: str = "",
 ) -> int:
     """Close the open alerts of these causes; returns how many there were."""
-    return Alert.objects.filter(
-        subject=subject or _subject(town), cause__in=list(causes), resolved_at=None
-    ).update(resolved_at=now, resolution=resolution)
+    standing = Alert.objects.filter(subject=subject or _subject(town), cause__in=list(causes))
+    return _resolve(standing, resolution, now)
 
 
 def resolve_many(ids: Iterable[int], *, resolution: str, now: datetime) -> None:
-    """Close open alerts by their ids, in one statement."""
+    """Close open alerts by their ids, in a fixed number of statements."""
     wanted = list(ids)
     if wanted:
-        Alert.objects.filter(pk__in=wanted, resolved_at=None).update(
-            resolved_at=now, resolution=resolution
-        )
+        _resolve(Alert.objects.filter(pk__in=wanted), resolution, now)
+
+
+def _resolve(some: QuerySet[Alert], resolution: str, now: datetime) -> int:
+    """Each alert is closed, and its news written, by whoever closes it first."""
+    standing = some.filter(resolved_at=None)
+    if not standing.exists():  # mostly: nothing is written, and no transaction is begun
+        return 0
+    with transaction.atomic():
+        locked = standing.select_for_update(no_key=True).order_by("pk")
+        ids = list(locked.values_list("pk", flat=True))
+        Alert.objects.filter(pk__in=ids).update(resolved_at=now, resolution=resolution)
+        if outbox.write_resolved(ids, now):
+            call_messenger()
+    return len(ids)
 
 
 def new_alert(town_id: UUID, cause: str, *, severity: str, message: str, now: datetime) -> Alert:
@@ -90,7 +121,8 @@ def new_alert(town_id: UUID, cause: str, *, severity: str, message: str, now: da
 
 
 def call_messenger() -> None:
-    """Have people told, once this transaction has committed."""
+    """Have people told, once this transaction has committed. News that waits for others is left to
+    the schedule that calls a messenger every minute."""
     from django_q.tasks import async_task  # here, since it reads the broker's settings
 
     transaction.on_commit(lambda: async_task("towns.tasks.deliver_alerts"), robust=True)
