@@ -20,6 +20,7 @@ from towns.policy import (
     awake_because,
     breaker_move,
     idle_stop_at,
+    is_held,
     judge,
     restarts_used_up,
 )
@@ -163,6 +164,25 @@ def test_the_planned_stop_waits_for_the_end_of_a_keep_awake() -> None:
     assert idle_stop_at(replace(IDLE, keep_awake_until=until), NOW, RULES) == until
 
 
+@pytest.mark.parametrize(("minutes", "held"), [(1, [Hold.HOLD]), (0, []), (-1, [])])
+def test_a_hold_that_is_over_is_none(minutes: int, held: list[Hold]) -> None:
+    until = NOW + timedelta(minutes=minutes)
+    facts = replace(IDLE, hold_reason="look at it", hold_until=until)
+    assert awake_because(facts, NOW, RULES) == held
+    at = idle_stop_at(facts, NOW, RULES)
+    assert at is not None
+    assert (at > NOW) == bool(held), "the stop waits for its end"
+
+
+def test_no_stop_is_planned_under_a_hold_without_an_end() -> None:
+    assert idle_stop_at(replace(IDLE, hold_reason="look at it"), NOW, RULES) is None
+
+
+def test_an_end_without_a_hold_means_nothing() -> None:
+    facts = replace(IDLE, hold_until=NOW + timedelta(hours=1))
+    assert idle_stop_at(facts, NOW, RULES) == idle_stop_at(IDLE, NOW, RULES)
+
+
 def test_no_stop_is_planned_while_work_goes_on() -> None:
     assert idle_stop_at(replace(IDLE, polecats_active=1), NOW, RULES) is None
 
@@ -185,6 +205,7 @@ moments = st.none() | st.integers(-20000, 20000).map(lambda s: NOW + timedelta(s
         result=st.none() | st.sampled_from(CheckResult),
         polecats_active=st.none() | st.integers(0, 3),
         merge_queue=st.none() | st.integers(0, 2),
+        hold_until=moments,
     )
 )
 def test_who_is_idle_by_the_rule_is_idle_by_every_fact(facts: IdleFacts) -> None:
@@ -192,6 +213,7 @@ def test_who_is_idle_by_the_rule_is_idle_by_every_fact(facts: IdleFacts) -> None
     if awake_because(facts, NOW, RULES):
         return
     assert facts.auto_stop
+    assert not is_held(facts.hold_reason, facts.hold_until, NOW)
     assert facts.polecats_active == 0
     assert facts.result == CheckResult.OK
     assert facts.checked_at is not None
@@ -253,3 +275,21 @@ def test_staff_can_clear_the_limit() -> None:
 )
 def test_the_platform_is_down_rule(is_open: bool, share: Share, move: BreakerMove) -> None:
     assert breaker_move(is_open=is_open, share=share, rules=HEALTH) == move
+
+
+@pytest.mark.parametrize(
+    ("share", "minutes", "move"),
+    [
+        (Share(60, 0, 23), 4, BreakerMove.KEEP),
+        (Share(60, 0, 23), 5, BreakerMove.CANARY),
+        (Share(60, 11, 23), 5, BreakerMove.CANARY),
+        (Share(60, 12, 23), 5, BreakerMove.KEEP),
+        (Share(0, 0, 0), 60, BreakerMove.KEEP),
+        (Share(60, 0, 0), 1, BreakerMove.CLOSE),
+    ],
+)
+def test_towns_that_are_really_broken_do_not_keep_the_breaker_open_for_ever(
+    share: Share, minutes: int, move: BreakerMove
+) -> None:
+    waited = timedelta(minutes=minutes)
+    assert breaker_move(is_open=True, share=share, rules=HEALTH, waited=waited) == move

@@ -1,10 +1,23 @@
 """What a town's row says, as the values that `policy` takes."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
+from towns.backup_policy import BackupFacts
 from towns.models import Town
 from towns.policy import IdleFacts
-from towns.words import CheckResult
+from towns.words import CheckResult, Status
+
+
+def backup_facts(town: Town, verified: Collection[str] = ()) -> BackupFacts:
+    """What is known of a town's backups, from its row; `verified` are its verified snapshots."""
+    return BackupFacts(
+        running=town.status == Status.RUNNING,
+        awake_since=town.awake_since,
+        backup_at=town.last_backup_at,
+        recorded=town.last_snapshot,
+        verified=verified,
+    )
 
 
 def idle_facts(town: Town) -> IdleFacts:
@@ -13,6 +26,7 @@ def idle_facts(town: Town) -> IdleFacts:
         auto_stop=town.auto_stop,
         idle_timeout=timedelta(minutes=town.idle_timeout_minutes),
         hold_reason=town.hold_reason,
+        hold_until=town.hold_until,
         keep_awake_until=town.keep_awake_until,
         last_interaction_at=town.last_interaction_at,
         awake_since=town.awake_since,

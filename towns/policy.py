@@ -115,6 +115,12 @@ class IdleFacts:
     result: CheckResult | None
     polecats_active: int | None
     merge_queue: int | None
+    hold_until: datetime | None = None
+
+
+def is_held(reason: str, until: datetime | None, now: datetime) -> bool:
+    """Whether a hold stands: it has a reason, and no end or one that is still to come."""
+    return bool(reason) and (until is None or until > now)
 
 
 def awake_because(facts: IdleFacts, now: datetime, rules: IdleRules) -> list[Hold]:
@@ -126,7 +132,7 @@ def awake_because(facts: IdleFacts, now: datetime, rules: IdleRules) -> list[Hol
     held = []
     if not facts.auto_stop:
         held.append(Hold.AUTO_STOP_OFF)
-    if facts.hold_reason:
+    if is_held(facts.hold_reason, facts.hold_until, now):
         held.append(Hold.HOLD)
     if facts.keep_awake_until is not None and facts.keep_awake_until > now:
         held.append(Hold.KEEP_AWAKE)
@@ -138,19 +144,22 @@ def awake_because(facts: IdleFacts, now: datetime, rules: IdleRules) -> list[Hol
         held.append(Hold.MERGE_QUEUE)
     if _is_connected(facts, now, rules):
         held.append(Hold.CONNECTION)
-    quiet_at = _quiet_at(facts, rules)
-    if quiet_at is None or quiet_at > now:
+    quiet = quiet_at(facts, rules)
+    if quiet is None or quiet > now:
         held.append(Hold.INTERACTION)
     return held
 
 
 def idle_stop_at(facts: IdleFacts, now: datetime, rules: IdleRules) -> datetime | None:
     """When the town is stopped if nobody comes; None while something holds it without an end."""
-    held = set(awake_because(facts, now, rules)) - {Hold.INTERACTION, Hold.KEEP_AWAKE}
-    quiet_at = _quiet_at(facts, rules)
-    if held or quiet_at is None:
+    ends = {Hold.INTERACTION, Hold.KEEP_AWAKE}
+    hold_until = facts.hold_until if facts.hold_reason else None
+    if hold_until is not None:
+        ends.add(Hold.HOLD)
+    quiet = quiet_at(facts, rules)
+    if quiet is None or set(awake_because(facts, now, rules)) - ends:
         return None
-    return max(quiet_at, facts.keep_awake_until or quiet_at)
+    return max(quiet, facts.keep_awake_until or quiet, hold_until or quiet)
 
 
 def _has_evidence(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
@@ -166,7 +175,7 @@ def _is_connected(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
     return now - seen < rules.connection and now - message < rules.silent
 
 
-def _quiet_at(facts: IdleFacts, rules: IdleRules) -> datetime | None:
+def quiet_at(facts: IdleFacts, rules: IdleRules) -> datetime | None:
     """When the idle timeout is over: counted from the last interaction, or from the wake-up."""
     if facts.last_interaction_at is not None:
         base = facts.last_interaction_at + rules.coalesce
@@ -191,6 +200,8 @@ class HealthRules:
     breaker_towns: int
     breaker_share: float
     """0 to 1."""
+    breaker_patience: timedelta = timedelta(minutes=5)
+    """How long an open breaker waits for towns to heal by themselves, and after a canary failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +257,24 @@ class BreakerMove(StrEnum):
     CLOSE = "close"
 
 
-def breaker_move(*, is_open: bool, share: Share, rules: HealthRules) -> BreakerMove:
-    """The rule for one scope: it opens when many fail at once, and lets a canary out when the
-    share of failing towns is below the line again; with none left it closes."""
+def breaker_move(
+    *, is_open: bool, share: Share, rules: HealthRules, waited: timedelta = timedelta(0)
+) -> BreakerMove:
+    """The rule for one scope: it opens when many newly fail at once; with none left it closes.
+
+    It lets a canary out when the share of failing towns is below the line again. Towns that are
+    really broken never get it there: when no more begin to fail and it has `waited` long enough,
+    since it opened or since its last canary failed, a canary goes all the same.
+    """
     if not is_open:
         return (
             BreakerMove.OPEN
             if is_mass(share.newly_failing, share.probed, rules)
             else BreakerMove.KEEP
         )
-    if share.probed == 0 or is_mass(share.failing, share.probed, rules):
+    if share.probed == 0 or is_mass(share.newly_failing, share.probed, rules):
+        return BreakerMove.KEEP
+    if is_mass(share.failing, share.probed, rules) and waited < rules.breaker_patience:
         return BreakerMove.KEEP
     return BreakerMove.CANARY if share.failing else BreakerMove.CLOSE
 

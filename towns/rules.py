@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from towns.flapping import FlappingRules
 from towns.policy import HealthRules, IdleRules
 
 CONNECTION = timedelta(minutes=2)
@@ -20,6 +21,11 @@ def idle_rules() -> IdleRules:
     )
 
 
+def stale_after() -> timedelta:
+    """The age at which the last good snapshot of a running town is too old."""
+    return timedelta(minutes=settings.GASTOWN_BACKUP_STALE_MINUTES)
+
+
 def health_rules() -> HealthRules:
     """When failing towns are restarted now."""
     return HealthRules(
@@ -30,4 +36,13 @@ def health_rules() -> HealthRules:
         restart_window=timedelta(minutes=settings.GASTOWN_RESTART_WINDOW_MINUTES),
         breaker_towns=settings.GASTOWN_BREAKER_MIN_TOWNS,
         breaker_share=settings.GASTOWN_BREAKER_PERCENT / 100,
+        breaker_patience=timedelta(seconds=settings.GASTOWN_BREAKER_PATIENCE_SECONDS),
+    )
+
+
+def flapping_rules() -> FlappingRules:
+    """When a town flaps."""
+    return FlappingRules(
+        window=timedelta(minutes=settings.GASTOWN_FLAPPING_WINDOW_MINUTES),
+        episodes=settings.GASTOWN_FLAPPING_EPISODES,
     )

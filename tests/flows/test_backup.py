@@ -4,8 +4,11 @@ import pytest
 
 from tests.world import World
 from tests.world.asking import ask_and_settle, causes, event, state
-from towns.models import Backup
+from towns.flows.run import Run
+from towns.flows.snapshots import keep_backup
+from towns.models import Backup, Town
 from towns.services.errors import Unavailable
+from towns.services.r2 import Verification
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +68,28 @@ def test_the_shrink_guard_holds_a_snapshot_back(world: World) -> None:
     assert operation.state == "failed"
     assert world.snapshots(town)[0].held
     assert town.last_snapshot == before
+
+
+@pytest.mark.parametrize("claimed", ["99991231T235959Z", "99999999T999999Z", "zzz"])
+def test_a_name_that_only_a_sandbox_told_of_stands_in_nobodys_way(
+    world: World, claimed: str
+) -> None:
+    town = world.running_town()
+    Town.objects.filter(pk=town.pk).update(last_snapshot=claimed)
+    assert ask_and_settle(world, town, "backup").state == "succeeded"
+    town.refresh_from_db()
+    newest = world.snapshots(town)[0]
+    assert (town.last_snapshot, town.last_backup_at) == (newest.timestamp, newest.created_at)
+
+
+def test_an_older_snapshot_than_was_proved_is_not_the_towns_newest(world: World) -> None:
+    town = world.running_town()
+    operation = ask_and_settle(world, town, "backup")
+    town.refresh_from_db()
+    newest = town.last_snapshot
+    run = Run(operation=operation, town=town, services=world.services)
+    older = Verification(ok=True, problem="", timestamp="20200101T000000Z")
+    keep_backup(run, older)
+    town.refresh_from_db()
+    assert town.last_snapshot == newest
+    assert Backup.objects.filter(town=town, snapshot=older.timestamp).exists()

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.test import override_settings
 
 from tests.world import Call, Killed, Moment, World
-from tests.world.asking import RULE, ask, state
+from tests.world.asking import RULE, ask, ask_and_settle, state
 from towns import history
 from towns.flows.run import Run
 from towns.models import LifecycleEvent, Operation, Town
@@ -190,6 +190,19 @@ def backing_up(world: World) -> Town:
     return town
 
 
+def drilling(world: World) -> Town:
+    town = world.running_town()
+    ask_and_settle(world, town, "backup")
+    ask(world, town, "drill")
+    return town
+
+
+def drilling_corrupt(world: World) -> Town:
+    town = drilling(world)
+    world.snapshots(town)[0].bad_checksum = True
+    return town
+
+
 FLOWS: list[tuple[Prepare, str]] = [
     (provisioned, "running"),
     (starting, "running"),
@@ -206,6 +219,8 @@ FLOWS: list[tuple[Prepare, str]] = [
     (restoring, "running"),
     (restoring_in_vain, "destroyed"),
     (backing_up, "running"),
+    (drilling, "running"),
+    (drilling_corrupt, "running"),
 ]
 
 

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 
 from tests.world import SHELL, Killed, Moment, TownData, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
-from towns import automation
-from towns.models import Alert, Freeze, Town
+from towns import automation, budgets
+from towns.flows.recover import FLOW
+from towns.models import Alert, Freeze, Operation, Town
 from towns.services.errors import Misconfigured, RateLimited, Unavailable
 
 pytestmark = pytest.mark.django_db
@@ -262,6 +264,27 @@ def test_too_many_at_once_freeze_recovery_with_one_alert(world: World) -> None:
     automation.thaw(Freeze.Scope.RECOVERY, actor=SHELL, now=world.now)
     world.settle()
     assert [state(town)[0] for town in towns] == ["running"] * 7
+
+
+@override_settings(GASTOWN_RESTARTS_AT_ONCE=1)
+def test_recoveries_keep_to_the_budget_of_restarts(world: World) -> None:
+    towns = [world.running_town(f"town-{number}") for number in range(3)]
+    for town in towns:
+        world.lose_host(town)
+        ask(world, town, "restart", actor=RULE)
+    most = 0
+    for _ in range(300):
+        world.drive()
+        world.advance(1)
+        recoveries = Operation.objects.filter(kind="recover", state="open")
+        most = max(most, recoveries.exclude(step=budgets.RECOVERY_IS_HELD).count())
+    assert most == 1
+    world.settle()
+    assert [state(town)[0] for town in towns] == ["running"] * 3
+
+
+def test_a_recovery_that_is_held_is_at_its_first_step() -> None:
+    assert FLOW.steps[0].__name__ == budgets.RECOVERY_IS_HELD
 
 
 def test_a_person_recovers_in_spite_of_a_freeze(world: World) -> None:

@@ -35,6 +35,24 @@ def test_it_ends_the_episode_and_tells_the_downtime(world: World) -> None:
     assert (town.consecutive_failures, town.episode_since) == (0, None)
 
 
+def test_the_downtime_is_true_across_restarts_that_did_not_help(world: World) -> None:
+    town = world.running_town()
+    began = world.now
+    Town.objects.filter(pk=town.pk).update(
+        consecutive_failures=3, episode_since=began, failure_kind="daemon_down"
+    )
+    world.fly.sick.add(str(town.pk))
+    for _ in range(2):
+        ask_and_settle(world, town, "restart", actor=RULE)
+        assert (state(town)[0], town.episode_since) == ("error", began)
+    world.fly.sick.clear()
+    ask_and_settle(world, town, "restart")
+    assert state(town)[0] == "running"
+    total = round((world.now - began).total_seconds())
+    assert event(town, "restart_done").data["downtime_seconds"] == total > 600
+    assert town.episode_ended_at == world.now
+
+
 def test_the_work_is_backed_up_on_the_way(world: World) -> None:
     town = world.running_town()
     world.work(town, "fresh")

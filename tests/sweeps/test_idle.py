@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns import automation
+from towns import actions, automation, interactions
 from towns.history import Actor
 from towns.models import Breaker, Operation, Town
 from towns.sweeps.idle import sweep_idle
@@ -51,6 +51,36 @@ def test_coder_5003_the_event_has_the_rule_and_its_inputs(fleet: FakeFleet) -> N
     assert event.data["rule"] == "idle"
     assert event.data["idle_timeout_minutes"] == 30
     assert event.data["last_interaction_at"] == LONG_AGO.isoformat()
+
+
+def test_coder_4729_an_automatic_stop_is_told_from_a_persons(fleet: FakeFleet) -> None:
+    idle, stopped_by_hand = idle_town(), idle_town(auto_stop=False)
+    stopped(fleet)
+    actions.request_stop(stopped_by_hand.pk, actor=Actor("ann"), now=NOW)
+    told = [
+        (event.actor, event.automatic, event.town.stop_reason)
+        for town in (idle, stopped_by_hand)
+        for event in town.events.filter(kind="stop").select_related("town")
+    ]
+    assert told == [("sweep:idle", True, "idle"), ("ann", False, "person")]
+
+
+def test_2i2c_2586_a_forgotten_tab_that_keeps_reconnecting_holds_for_four_hours(
+    fleet: FakeFleet,
+) -> None:
+    town = idle_town(last_interaction_at=NOW)
+    interactions.websocket_message(town, NOW)
+    stopped_after = None
+    for minute in range(3, 6 * 60, 3):
+        fleet.clock.moment = NOW + timedelta(minutes=minute)
+        town = Town.objects.get()
+        if town.status != Status.RUNNING:
+            break
+        interactions.websocket_seen(town, fleet.clock.moment)
+        Town.objects.update(last_checked_at=fleet.clock.moment)
+        sweep_idle(fleet.services, slot=fleet.clock.moment)
+        stopped_after = minute
+    assert stopped_after == 4 * 60
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns import automation
+from towns import automation, budgets
 from towns.history import Actor
 from towns.models import Alert, Breaker, LifecycleEvent, Operation, Town
+from towns.rules import health_rules
 from towns.sweeps import health
 from towns.sweeps.health import sweep_fleet
-from towns.sweeps.restarts import _restart
+from towns.sweeps.restarts import Decision, _restart
 from towns.words import OperationKind, OperationState, Status
 
 pytestmark = pytest.mark.django_db
@@ -131,6 +133,7 @@ def test_the_rule_holds_for_a_region_alone(fleet: FakeFleet) -> None:
     assert Operation.objects.get().town == elsewhere
 
 
+@override_settings(GASTOWN_BREAKER_PATIENCE_SECONDS=86_400)
 def test_failures_go_on_being_counted_behind_an_open_breaker(fleet: FakeFleet) -> None:
     towns = [make_town() for _ in range(6)]
     for town in towns:
@@ -141,6 +144,7 @@ def test_failures_go_on_being_counted_behind_an_open_breaker(fleet: FakeFleet) -
     assert set(Town.objects.values_list("consecutive_failures", flat=True)) == {4}
 
 
+@override_settings(GASTOWN_BREAKER_PATIENCE_SECONDS=86_400)
 def test_the_same_reason_is_told_once(fleet: FakeFleet) -> None:
     for _ in range(6):
         fleet.break_town(make_town())
@@ -149,6 +153,7 @@ def test_the_same_reason_is_told_once(fleet: FakeFleet) -> None:
     assert len(reasons()) == 6
 
 
+@override_settings(GASTOWN_BREAKER_PATIENCE_SECONDS=86_400)
 def test_below_the_line_one_canary_goes_first_and_opens_the_way(fleet: FakeFleet) -> None:
     towns = [make_town() for _ in range(20)]
     for town in towns[:6]:
@@ -167,6 +172,74 @@ def test_below_the_line_one_canary_goes_first_and_opens_the_way(fleet: FakeFleet
     assert not Breaker.objects.exists()
     assert restarts() == 2
     assert Alert.objects.get(subject="fleet").resolution == "the canary healed"
+
+
+def a_third_is_really_broken(fleet: FakeFleet) -> None:
+    for town in [make_town() for _ in range(18)][:6]:
+        fleet.break_town(town)
+    sweep(fleet, 0)
+    sweep(fleet, 1)
+
+
+def test_a_third_that_never_heals_by_itself_gets_a_canary_in_the_end(fleet: FakeFleet) -> None:
+    """Invariant 10: an open breaker would keep them unhealthy for ever."""
+    a_third_is_really_broken(fleet)
+    assert restarts() == 0
+    sweep(fleet, 2)
+    canary = Operation.objects.get()
+    sweep(fleet, 3)
+    assert restarts() == 1, "the others wait for the canary"
+    Operation.objects.filter(pk=canary.pk).update(state=OperationState.SUCCEEDED)
+    sweep(fleet, 4)
+    assert not Breaker.objects.exists()
+    assert restarts() == 5
+
+
+def test_after_a_canary_that_failed_the_breaker_is_patient_again(fleet: FakeFleet) -> None:
+    a_third_is_really_broken(fleet)
+    sweep(fleet, 2)
+    Operation.objects.update(
+        state=OperationState.FAILED, finished_at=NOW + timedelta(minutes=3 * 3)
+    )
+    sweep(fleet, 3)
+    sweep(fleet, 4)
+    assert restarts() == 0
+    sweep(fleet, 5)
+    assert restarts() == 1
+
+
+def test_a_canary_that_is_handed_over_to_recovery_did_not_fail(fleet: FakeFleet) -> None:
+    a_third_is_really_broken(fleet)
+    sweep(fleet, 2)
+    Operation.objects.update(
+        state=OperationState.SUPERSEDED, finished_at=NOW + timedelta(minutes=3 * 3)
+    )
+    sweep(fleet, 3)
+    assert restarts() == 1, "another one is the canary"
+
+
+def test_recoveries_that_are_held_do_not_use_the_budget_up(fleet: FakeFleet) -> None:
+    """With a lost host whose towns wait for staff, everybody else is still restarted."""
+    for _ in range(12):
+        waiting = make_town(status=Status.RECOVERING)
+        held = budgets.RECOVERY_IS_HELD
+        make_operation(waiting, OperationKind.RECOVER, automatic=True, step=held)
+    for _ in range(20):
+        make_town()
+    fleet.break_town(failing_town())
+    sweep(fleet)
+    assert restarts() == 1
+
+
+def test_recoveries_at_work_do(fleet: FakeFleet) -> None:
+    for _ in range(10):
+        busy = make_town(status=Status.RECOVERING)
+        make_operation(busy, OperationKind.RECOVER, automatic=True, step="make_machine")
+    for _ in range(20):
+        make_town()
+    fleet.break_town(failing_town())
+    sweep(fleet)
+    assert restarts() == 0
 
 
 def test_with_nobody_failing_it_closes(fleet: FakeFleet) -> None:
@@ -241,5 +314,5 @@ def test_a_worker_killed_while_it_concludes_forgets_no_mass_failure(
 def test_a_town_that_is_well_again_by_then_is_left_alone(fleet: FakeFleet) -> None:
     town = failing_town(status=Status.UNHEALTHY, last_result="failed")
     Town.objects.update(last_result="ok")
-    assert _restart(town, {}, NOW).action == "none"
+    assert _restart(town, health_rules(), NOW) == Decision(str(town), "none", "it is well again")
     assert restarts() == 0

@@ -15,6 +15,8 @@ from towns.services.errors import RateLimited, ServiceError
 from towns.words import DesiredState, OperationKind
 
 log = logging.getLogger(__name__)
+LAST_LOOK_PATIENCE = timedelta(minutes=1)
+"""How long a look at the deadline may be put off because we ask too often."""
 STEPS_AT_A_TIME = 20
 """Steps that one claim may run before others get their turn."""
 
@@ -126,7 +128,13 @@ def _fail(run: Run, flow: Flow, reason: str, *, called_off: bool = False) -> boo
 def _at_deadline(run: Run, flow: Flow) -> bool:
     """No passing status is for ever: adopt the truth, or fail with the reason."""
     operation = run.operation
-    if flow.arrived is not None and _has_arrived(run, flow):
+    try:
+        arrived = flow.arrived is not None and _has_arrived(run, flow)
+    except RateLimited as error:
+        pause = min(timedelta(seconds=error.retry_after), LAST_LOOK_PATIENCE)
+        _release(run, due_at=run.now + pause)
+        return False
+    if arrived:
         run.report(late=True)
         finish.succeed(run)
         return False
@@ -139,10 +147,15 @@ def _at_deadline(run: Run, flow: Flow) -> bool:
 
 
 def _has_arrived(run: Run, flow: Flow) -> bool:
+    """Raises RateLimited for a while: the last look waits for its turn, but not for ever."""
     assert flow.arrived is not None
+    assert run.operation.deadline_at is not None
     try:
         return flow.arrived(run)
     except ServiceError as error:
+        late = run.now - run.operation.deadline_at
+        if isinstance(error, RateLimited) and late < LAST_LOOK_PATIENCE:
+            raise
         log.info("operation %s at its deadline: %s", run.operation.pk, error)
         return False
 

@@ -11,6 +11,7 @@ from towns.flows.run import Run
 from towns.flows.wish import Wish
 from towns.models import Alert, Operation, Town
 from towns.words import (
+    BESIDE,
     TRANSITIONS,
     DesiredState,
     OperationKind,
@@ -42,11 +43,13 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
     operation = run.operation
     _close(run, OperationState.FAILED, reason)
     kind = OperationKind(operation.kind)
-    to = _status_after_failure(kind, operation)
+    to = status_after_failure(kind, operation, town)
     again = called_off and _is_wanted_again(town, kind)
     if not again:
         _reset_desire(town, kind, to)
-    event_kind = f"{kind}_called_off" if called_off else f"{kind}_failed"
+    event_kind = operation.learned.get("failed_event") or (
+        f"{kind}_called_off" if called_off else f"{kind}_failed"
+    )
     facts = {"step": operation.step, **operation.learned.get("report", {})}
     if town.status == to:
         town.save(update_fields=["desired_state", "stop_reason"])
@@ -71,7 +74,7 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
             data=facts,
             also=("desired_state", "stop_reason"),
         )
-    if not called_off:
+    if not called_off and kind not in BESIDE:  # what a drill proves, it tells by itself
         alerts.open_alert(
             cause=f"{kind}_failed",
             town=town,
@@ -132,11 +135,13 @@ def _arrive(run: Run, town: Town, to: Status) -> None:
         if town.episode_since is not None:
             data["downtime_seconds"] = round((now - town.episode_since).total_seconds())
             data["episode_cause"] = town.failure_kind
+            town.episode_ended_at = now
         values: dict[str, Any] = {
             "awake_since": now,
             "first_ran_at": town.first_ran_at or now,
             "consecutive_failures": 0,
             "episode_since": None,
+            "episode_ended_at": town.episode_ended_at,
             "failure_kind": "",
             "failure_reason": "",
             "destroyed_at": None,
@@ -169,8 +174,13 @@ def _told(operation: Operation) -> str:
     return f"{operation.kind.capitalize()} succeeded{because}."
 
 
-def _status_after_failure(kind: OperationKind, operation: Operation) -> Status:
-    """The table's answer; "the status before" is `error` where that was a passing one."""
+def status_after_failure(kind: OperationKind, operation: Operation, town: Town) -> Status:
+    """The table's answer; "the status before" is `error` where that was a passing one.
+
+    Beside an operation that runs so, sweeps go on changing the status.
+    """
+    if kind in BESIDE:
+        return Status(town.status)
     if forced := operation.learned.get("failed_status"):
         return Status(forced)
     if (failed := TRANSITIONS[kind].failed) is not None:
@@ -221,6 +231,8 @@ def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
 
 def _follow(run: Run, town: Town, *, success: bool) -> Operation | None:
     """Begin the operation that the desired state asks for now, or none."""
+    if run.operation.kind in BESIDE:
+        return None  # it has changed nothing, so nothing follows from it
     kind = following(Status(town.status), DesiredState(town.desired_state))
     if kind is None or (not success and kind == run.operation.kind):
         return None

@@ -1,5 +1,6 @@
 """Steps and looks at Fly that several flows share: find, make, start, stop, remove."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
@@ -153,13 +154,18 @@ def volume_loss(run: Run) -> str | None:
     return None
 
 
-def stop_machine(run: Run) -> Outcome:
-    """Tell Fly to stop the machine by SIGTERM, so that the sandbox's last sync is in."""
+def stop_machine(run: Run, last_look: Callable[[Run], Outcome] | None = None) -> Outcome:
+    """Tell Fly to stop the machine by SIGTERM, so that the sandbox's last sync is in.
+
+    `last_look` may say otherwise, right before Fly is told.
+    """
     machine = find_machine(run)
     if machine is None:
         return _nothing_to_stop(run)
     if machine.state in RESTING or machine.state == "stopping":
         return Done(f"it was {machine.state}")
+    if last_look is not None and not isinstance(seen := last_look(run), Done):
+        return seen
     run.services.fly.stop_machine(
         machine.id, signal="SIGTERM", timeout_seconds=settings.GASTOWN_STOP_TIMEOUT_SECONDS
     )

@@ -8,7 +8,7 @@ from towns import addresses, alerts
 from towns.flows.outcome import Done, Outcome, Retry, Wait
 from towns.flows.run import Run
 from towns.models import Backup
-from towns.services.errors import ServiceError
+from towns.services.errors import RateLimited, ServiceError
 from towns.services.r2 import Verification, live_prefix
 
 SYNC_TRIES = 3
@@ -52,7 +52,7 @@ def await_snapshot(run: Run) -> Outcome:
         run.remember(snapshot=latest.timestamp)
         keep_backup(run, latest)
         return Done(latest.timestamp)
-    waited = (run.now - datetime.fromisoformat(run.learned["sync_asked_at"])).total_seconds()
+    waited = _waited(run)
     if waited > settings.GASTOWN_SYNC_WAIT_SECONDS:
         problem = latest.problem if latest and not latest.ok else "no newer snapshot came"
         return sync_failed(
@@ -61,7 +61,15 @@ def await_snapshot(run: Run) -> Outcome:
     return Wait(1, "The sandbox is backing up.")
 
 
+def _waited(run: Run) -> float:
+    """Seconds since the sync was asked for; before that, since the operation began."""
+    asked = run.learned.get("sync_asked_at") or run.operation.created_at.isoformat()
+    return (run.now - datetime.fromisoformat(asked)).total_seconds()
+
+
 def _sync_error(run: Run, error: ServiceError) -> Outcome:
+    if isinstance(error, RateLimited) and _waited(run) <= settings.GASTOWN_SYNC_WAIT_SECONDS:
+        raise error  # nothing has failed: the engine waits as long as it says
     if run.operation.attempt + 1 < SYNC_TRIES:
         return Retry(str(error), 2)
     return sync_failed(run, str(error))
@@ -80,7 +88,10 @@ def sync_failed(run: Run, why: str) -> Outcome:
 
 
 def keep_backup(run: Run, snapshot: Verification, kind: Backup.Kind = Backup.Kind.LIVE) -> None:
-    """Record a verified snapshot, and on the town if it is its newest."""
+    """Record a verified snapshot, and on the town if it is the newest that R2 has proved.
+
+    What a sandbox told of a newer one counts for nothing here: it may have named any.
+    """
     created_at = snapshot.created_at or run.now
     Backup.objects.update_or_create(
         town=run.town,
@@ -96,7 +107,12 @@ def keep_backup(run: Run, snapshot: Verification, kind: Backup.Kind = Backup.Kin
             "gone_at": None,
         },
     )
-    if kind == Backup.Kind.LIVE and snapshot.timestamp >= run.town.last_snapshot:
+    if kind != Backup.Kind.LIVE:
+        return
+    proved = Backup.objects.filter(
+        town=run.town, kind=kind, verified_at__isnull=False, gone_at=None, held=False
+    )
+    if not proved.filter(snapshot__gt=snapshot.timestamp).exists():
         run.save_town(last_backup_at=created_at, last_snapshot=snapshot.timestamp)
         alerts.resolve_alerts(
             town=run.town,

@@ -10,28 +10,41 @@ from django.conf import settings
 
 from towns import addresses, alerts
 from towns.facts import idle_facts
-from towns.flows.machines import await_stopped, has_arrived_stopped, stop_machine
+from towns.flows import machines
+from towns.flows.machines import await_stopped, has_arrived_stopped
 from towns.flows.outcome import Done, Fail, Flow, Outcome
 from towns.flows.run import Run
 from towns.flows.snapshots import await_snapshot, keep_backup, note_pointer, request_sync
 from towns.policy import awake_because
 from towns.rules import idle_rules
-from towns.services.errors import ServiceError
+from towns.services.errors import RateLimited, ServiceError
 from towns.services.r2 import live_prefix
+from towns.standing import read_standing
 from towns.words import CheckResult, DesiredState, OperationKind, StopReason
 
 
-def look_again(run: Run) -> Outcome:
-    """Call the stop off if somebody wants the town after all, or, when idle, if it has work.
+def stop_machine(run: Run) -> Outcome:
+    """Tell Fly to stop the machine, unless a last look shows that it has work or is wanted."""
+    return machines.stop_machine(run, last_look=look_again)
 
-    The decision takes the freshest facts: the row as it is now and a probe made now.
+
+def look_again(run: Run) -> Outcome:
+    """Call the stop off if somebody wants the town after all, or, when idle, if it has work or
+    automation is held back by now.
+
+    The decision takes the freshest facts: a probe made now, and then the row as it is. Nothing
+    else comes between this look and the call that stops it.
     """
     run.reload_town()
+    idle = is_idle_stop(run)
+    report = None
+    if idle:
+        report = run.services.sandbox.probe(addresses.sandbox_address(run.town)).report
+        run.reload_town()
     if run.town.desired_state == DesiredState.RUNNING:
         return Fail("Somebody wants it to run: the stop was called off.", called_off=True)
     if not is_idle_stop(run):
         return Done("a person wants it")
-    report = run.services.sandbox.probe(addresses.sandbox_address(run.town)).report
     facts = replace(
         idle_facts(run.town),
         checked_at=run.now if report else None,
@@ -44,6 +57,8 @@ def look_again(run: Run) -> Outcome:
         reasons = ", ".join(hold.value for hold in held)
         run.report(second_look=[hold.value for hold in held])
         return Fail(f"The idle stop was called off at the second look: {reasons}.", called_off=True)
+    if back := read_standing(run.now).held_back(run.town, run.now):
+        return Fail(f"The idle stop was called off at the second look: {back[0].why}", True)
     return Done("still idle")
 
 
@@ -51,6 +66,8 @@ def note_last_backup(run: Run) -> Outcome:
     """Record the snapshot that the sandbox made after `gt down`."""
     try:
         latest = run.services.r2.verify_latest(live_prefix(str(run.town.pk)))
+    except RateLimited:
+        raise
     except ServiceError as error:
         return Done(f"R2 could not be asked: {error}")
     if latest is None or not latest.ok:
@@ -97,7 +114,6 @@ FLOW = Flow(
         note_pointer,
         request_sync,
         await_snapshot,
-        look_again,
         stop_machine,
         await_stopped,
         note_last_backup,

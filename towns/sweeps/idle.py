@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from towns import actions, automation
+from towns import actions, history
 from towns.facts import idle_facts
 from towns.history import Actor
-from towns.models import Breaker, Operation, Sweep, Town
+from towns.models import LifecycleEvent, Operation, Sweep, Town
 from towns.policy import IdleRules, awake_because, idle_stop_at
 from towns.rules import idle_rules
 from towns.services import Services
+from towns.standing import HeldBack, Standing, read_standing
 from towns.sweeps.slots import finish_sweep, open_sweep
-from towns.words import OperationState, Status
+from towns.words import Status
 
 ACTOR = Actor.automation("sweep:idle")
 BATCH = 500
@@ -31,6 +32,7 @@ class IdleDecision:
     held: list[str]
     stop_at: datetime | None
     why: str = ""
+    held_back: HeldBack | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the command."""
@@ -76,27 +78,32 @@ def sweep_idle(
         if sweep is None:
             report.note = "This slot was swept already, or is being swept."
             return report
-    if (frozen := automation.frozen(now)) is not None:
-        report.note = frozen
-    rules, breakers = idle_rules(), automation.open_breakers()
-    for town in _running(towns):
-        report.looked_at += 1
-        on_town()
-        decision = _decide(town, now, rules, breakers, frozen)
-        if decision.stops and not dry_run:
-            decision = _stop(decision, now)
-        report.stopped += decision.stops
-        if decision.stops or towns is not None or dry_run:
-            report.decisions.append(decision)
+    rules, standing = idle_rules(), read_standing(now)
+    report.note = standing.frozen(now) or ""
+    for part in _running(towns, now):
+        kept: list[IdleDecision] = []
+        for town in part:
+            report.looked_at += 1
+            on_town()
+            decision = decide(town, now, rules, standing)
+            if decision.stops and not dry_run:
+                decision = _stop(decision, now)
+            elif decision.held_back is not None:
+                kept.append(decision)
+            report.stopped += decision.stops
+            if decision.stops or towns is not None or dry_run:
+                report.decisions.append(decision)
+        if not dry_run:
+            _tell_not_stopped(kept, now)
     if sweep is not None:
         summary = {"looked_at": report.looked_at, "stopped": report.stopped, "note": report.note}
         finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary)
     return report
 
 
-def _running(towns: Sequence[Town] | None) -> Iterator[Town]:
+def _running(towns: Sequence[Town] | None, now: datetime) -> Iterator[list[Town]]:
     """Towns that run with no operation under way, in batches by key."""
-    busy = Operation.objects.filter(state=OperationState.OPEN).values("town_id")
+    busy = Operation.owning().values("town_id")
     found = (
         Town.objects.filter(status=Status.RUNNING)
         .exclude(pk__in=busy)
@@ -104,41 +111,60 @@ def _running(towns: Sequence[Town] | None) -> Iterator[Town]:
         .order_by("pk")
     )
     if towns is not None:
-        yield from found.filter(pk__in=[town.pk for town in towns])
+        yield list(found.filter(pk__in=[town.pk for town in towns]))
         return
-    yield from _in_batches(found.filter(auto_stop=True, hold_reason=""))
+    yield from _in_batches(found.filter(_not_held(now), auto_stop=True))
 
 
-def count_running() -> int:
+def count_running(now: datetime) -> int:
     """About how many towns a sweep looks at, for whoever shows its progress."""
-    return Town.objects.filter(status=Status.RUNNING, auto_stop=True, hold_reason="").count()
+    return Town.objects.filter(_not_held(now), status=Status.RUNNING, auto_stop=True).count()
 
 
-def _in_batches(found: QuerySet[Town]) -> Iterator[Town]:
+def _not_held(now: datetime) -> Q:
+    """`policy.is_held` for the database."""
+    return Q(hold_reason="") | Q(hold_until__lte=now)
+
+
+def _in_batches(found: QuerySet[Town]) -> Iterator[list[Town]]:
     part = list(found[:BATCH])
     while part:
-        yield from part
+        yield part
         part = list(found.filter(pk__gt=part[-1].pk)[:BATCH])
 
 
-def _decide(
-    town: Town,
-    now: datetime,
-    rules: IdleRules,
-    breakers: dict[str, Breaker],
-    frozen: str | None,
-) -> IdleDecision:
+def decide(town: Town, now: datetime, rules: IdleRules, standing: Standing) -> IdleDecision:
+    """Whether a town that runs is stopped for being idle now, and why not. Changes nothing."""
     facts = idle_facts(town)
     held = [hold.value for hold in awake_because(facts, now, rules)]
     stop_at = idle_stop_at(facts, now, rules)
     if held:
         return IdleDecision(town, False, held, stop_at)
-    if frozen is not None:
-        return IdleDecision(town, False, held, stop_at, frozen)
-    for breaker in automation.breakers_over(town, breakers):
-        why = f"the breaker of {breaker.scope} is open: {breaker.reason}"
-        return IdleDecision(town, False, held, stop_at, why)
+    if back := standing.held_back(town, now):
+        return IdleDecision(town, False, held, stop_at, back[0].why, back[0])
     return IdleDecision(town, True, held, stop_at, _why(town))
+
+
+def _tell_not_stopped(decisions: Sequence[IdleDecision], now: datetime) -> None:
+    """Record who is idle and was not stopped, and why: each reason once for as long as it is idle,
+    in two statements."""
+    since = {one.town.pk: one.stop_at for one in decisions if one.stop_at is not None}
+    if not since:
+        return
+    told = {
+        event.town_id: event.reason
+        for event in LifecycleEvent.objects.filter(
+            town__in=list(since), kind="not_stopped", at__gte=min(since.values())
+        ).order_by("id")
+        if event.at >= since[event.town_id]
+    }
+    LifecycleEvent.objects.bulk_create(
+        history.new_event(
+            one.town, "not_stopped", actor=ACTOR, now=now, reason=one.why, data=_inputs(one.town)
+        )
+        for one in decisions
+        if told.get(one.town.pk) != one.why
+    )
 
 
 def _why(town: Town) -> str:
@@ -152,7 +178,17 @@ def _why(town: Town) -> str:
 def _stop(decision: IdleDecision, now: datetime) -> IdleDecision:
     """Ask for the stop, with the inputs of the rule; the flow looks again before it acts."""
     town = decision.town
-    data = {
+    try:
+        actions.request_stop(
+            town.pk, actor=ACTOR, now=now, reason=decision.why, idle=True, data=_inputs(town)
+        )
+    except actions.NotAllowed as error:  # somebody was faster
+        return IdleDecision(town, False, decision.held, decision.stop_at, error.reason)
+    return decision
+
+
+def _inputs(town: Town) -> dict[str, Any]:
+    return {
         "rule": "idle",
         "idle_timeout_minutes": town.idle_timeout_minutes,
         "last_interaction_at": _iso(town.last_interaction_at),
@@ -160,13 +196,6 @@ def _stop(decision: IdleDecision, now: datetime) -> IdleDecision:
         "polecats_active": town.figure("polecats_active"),
         "checked_at": _iso(town.last_checked_at),
     }
-    try:
-        actions.request_stop(
-            town.pk, actor=ACTOR, now=now, reason=decision.why, idle=True, data=data
-        )
-    except actions.NotAllowed as error:  # somebody was faster
-        return IdleDecision(town, False, decision.held, decision.stop_at, error.reason)
-    return decision
 
 
 def _iso(moment: datetime | None) -> str | None:

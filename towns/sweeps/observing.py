@@ -16,8 +16,9 @@ from towns.policy import HealthRules, Judgement, Share, answered, judge
 from towns.probe import HealthReport, Probe
 from towns.rules import health_rules
 from towns.services import Services
+from towns.sweeps.flaps import FIELDS, Flaps
 from towns.sweeps.warnings import Warned, update_warnings
-from towns.words import ACTIVE, CheckResult, FailureKind, OperationState, Status
+from towns.words import ACTIVE, CheckResult, FailureKind, Status
 
 ACTOR = Actor.automation("sweep:health")
 _SAVED = (
@@ -36,6 +37,7 @@ _SAVED = (
     "status_reason",
     "status_since",
     "status_event",
+    *FIELDS,
 )
 
 
@@ -103,12 +105,9 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
         town.pk: town
         for town in Town.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
     }
-    taken = set(
-        Operation.objects.filter(town__in=ids, state=OperationState.OPEN).values_list(
-            "town_id", flat=True
-        )
-    )
+    taken = set(Operation.owning().filter(town__in=ids).values_list("town_id", flat=True))
     changed, checks, events, warned = [], [], [], []
+    flaps = Flaps(ACTOR, now)
     for one in observations:
         town = towns[one.town.pk]
         if slot is not None and town.last_slot == slot:
@@ -121,7 +120,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
             )
         check = _check(town, one.probe, judgement, slot, now)
         _count(tally, town, judgement)
-        event = _decide(town, check, one.probe.report, rules, now)
+        event = _decide(town, check, one.probe.report, rules, flaps, now)
         changed.append(town)
         checks.append(check)
         if event is not None:
@@ -129,13 +128,14 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
         if judgement.result == CheckResult.OK and one.probe.report is not None:
             warned.append(Warned(town, one.probe.report))
     HealthCheck.objects.bulk_create(checks)
-    LifecycleEvent.objects.bulk_create([event for _, event in events])
+    LifecycleEvent.objects.bulk_create([*(event for _, event in events), *flaps.events])
     for town, event in events:
         if event.to_status:
             history.apply_status(town, event)
     if changed:
         Town.objects.bulk_update(changed, _SAVED)
     update_warnings(warned, now)
+    flaps.save()
     return tally
 
 
@@ -191,6 +191,7 @@ def _decide(
     check: HealthCheck,
     report: HealthReport | None,
     rules: HealthRules,
+    flaps: Flaps,
     now: datetime,
 ) -> LifecycleEvent | None:
     """Change the town in memory by what the check says; returns the event to be saved with it."""
@@ -203,10 +204,12 @@ def _decide(
         town.health = check.figures()
         town.last_heartbeat_at = check.heartbeat_at or town.last_heartbeat_at
     if check.result == CheckResult.FAILED:
+        flaps.failed(town, first=town.episode_since is None)
         return _strike(town, check, rules, now)
     town.last_ok_at = now
     if report is not None and report.backup_at is not None and report.backup_at <= now:
         town.last_backup_at = max(filter(None, (town.last_backup_at, report.backup_at)))
+    flaps.well(town, closed=town.episode_since is not None)
     return _close_episode(town, now)
 
 
@@ -255,6 +258,6 @@ def _close_episode(town: Town, now: datetime) -> LifecycleEvent | None:
 
 def due_towns(**where: Any) -> list[Town]:
     """The towns that are due for a probe, narrowed by a look-up such as `pk__in`, by id."""
-    busy = Operation.objects.filter(state=OperationState.OPEN).values("town_id")
+    busy = Operation.owning().values("town_id")
     active = Town.objects.filter(status__in=ACTIVE, **where).exclude(machine_id="")
     return list(active.exclude(pk__in=busy).select_related("owner").order_by("pk"))

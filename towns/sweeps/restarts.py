@@ -1,29 +1,23 @@
 """What follows a health sweep: the platform-is-down rule, and restarts within their budget."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
-from towns import actions, alerts, automation, history
+from towns import actions, alerts, automation, budgets, history
 from towns.automation import FLEET
+from towns.drift import DriftKind
 from towns.models import Breaker, LifecycleEvent, Operation, Town
-from towns.policy import (
-    BreakerMove,
-    HealthRules,
-    PastRestart,
-    Share,
-    breaker_move,
-    restarts_used_up,
-)
+from towns.policy import BreakerMove, HealthRules, Share, breaker_move
 from towns.rules import health_rules
 from towns.services import Services
+from towns.standing import read_standing
 from towns.sweeps.observing import ACTOR, Tally
-from towns.words import CheckResult, OperationKind, OperationState, Status
+from towns.sweeps.planning import Planner, RestartAction, candidates, past_restarts
+from towns.words import CheckResult, OperationState, Status
 
 BATCH = 500
 
@@ -52,14 +46,24 @@ def update_breakers(tally: Tally, services: Services, now: datetime) -> None:
         share, breaker = shares.get(scope, Share()), standing.get(scope)
         if fly_down and scope == FLEET:
             if breaker is None:
-                _open(scope, "Fly's API does not answer.", share, now)
+                open_breaker(scope, "Fly's API does not answer.", share, now)
             continue
-        move = breaker_move(is_open=breaker is not None, share=share, rules=rules)
+        waited = _waited(breaker, now) if breaker is not None else timedelta(0)
+        move = breaker_move(is_open=breaker is not None, share=share, rules=rules, waited=waited)
         if move == BreakerMove.OPEN:
-            _open(scope, _why(scope, share), share, now)
+            open_breaker(scope, _why(scope, share), share, now)
         elif breaker is not None:
             nobody_left = share.probed == 0 and not blind
             _move(breaker, BreakerMove.CLOSE if nobody_left else move, now)
+
+
+def _waited(breaker: Breaker, now: datetime) -> timedelta:
+    """Since it opened, or since its last canary failed. One that only handed over to recovery has
+    not: a lost volume says nothing about the platform."""
+    canary = breaker.canary
+    if canary is not None and canary.state == OperationState.FAILED and canary.finished_at:
+        return now - canary.finished_at
+    return now - breaker.opened_at
 
 
 def _why(scope: str, share: Share) -> str:
@@ -67,7 +71,8 @@ def _why(scope: str, share: Share) -> str:
     return f"{share.newly_failing} of {share.probed} towns ({percent:.0f} %) of {scope} newly fail."
 
 
-def _open(scope: str, reason: str, share: Share, now: datetime) -> None:
+def open_breaker(scope: str, reason: str, share: Share, now: datetime) -> None:
+    """Hold back every automatic action in a scope, with one alert."""
     Breaker.objects.get_or_create(
         scope=scope,
         defaults={"state": Breaker.State.OPEN, "reason": reason, "opened_at": now},
@@ -84,11 +89,12 @@ def _open(scope: str, reason: str, share: Share, now: datetime) -> None:
 
 
 def _move(breaker: Breaker, move: BreakerMove, now: datetime) -> None:
-    """An open breaker after one more sweep. A canary that healed closes it; one that failed
-    makes it wait on."""
+    """An open breaker after one more sweep. A canary that healed closes it; one that failed is
+    remembered, and makes it wait on."""
     canary = breaker.canary
     if move == BreakerMove.KEEP:
-        _set(breaker, Breaker.State.OPEN)
+        failed = canary is not None and canary.state == OperationState.FAILED
+        _set(breaker, Breaker.State.OPEN, canary if failed else None)
     elif move == BreakerMove.CLOSE or (canary and canary.state == OperationState.SUCCEEDED):
         Breaker.objects.filter(pk=breaker.pk).delete()
         alerts.resolve_alerts(
@@ -101,8 +107,8 @@ def _move(breaker: Breaker, move: BreakerMove, now: datetime) -> None:
         _set(breaker, Breaker.State.CANARY)
 
 
-def _set(breaker: Breaker, state: str) -> None:
-    Breaker.objects.filter(pk=breaker.pk).update(state=state, canary=None)
+def _set(breaker: Breaker, state: str, canary: Operation | None = None) -> None:
+    Breaker.objects.filter(pk=breaker.pk).update(state=state, canary=canary)
 
 
 def decide_restarts(
@@ -115,76 +121,37 @@ def decide_restarts(
     if only is not None and not only:
         return []
     rules = health_rules()
-    candidates = _candidates(rules, only)
-    if not candidates.exists():
+    failing = candidates(rules, only)
+    if not failing.exists():
         return []
-    frozen = automation.frozen(now)
-    if frozen is None and not services.fly.ping():
-        frozen = "Fly's API does not answer"
-    breakers = automation.open_breakers()
-    room = settings.GASTOWN_RESTARTS_AT_ONCE - _restarts_under_way()
+    standing = read_standing(now)
+    silent = standing.frozen(now) is None and not services.fly.ping()
+    planner = Planner(standing, rules, now, budgets.room_left(), fly_silent=silent)
     decisions: list[Decision] = []
-    ids = list(candidates.values_list("pk", flat=True))
+    ids = list(failing.values_list("pk", flat=True))
     for begin in range(0, len(ids), BATCH):
-        towns = list(candidates.filter(pk__in=ids[begin : begin + BATCH]))
-        past, told = _past_restarts(towns, rules, now), _told(towns)
-        silent: list[LifecycleEvent] = []
+        towns = list(failing.filter(pk__in=ids[begin : begin + BATCH]))
+        past, told = past_restarts(towns, rules, now), _told(towns)
+        not_done: list[LifecycleEvent] = []
         for town in towns:
-            why = _why_not(town, frozen, breakers)
-            used_up = restarts_used_up(
-                past.get(town.pk, ()), now, rules, cleared_at=town.restarts_cleared_at
-            )
-            if why is None and used_up is not None:
-                decisions.append(_give_up(town, used_up, now))
+            verdict = planner.decide(town, past.get(town.pk, ()))
+            if verdict.action == RestartAction.ERROR:
+                decisions.append(_give_up(town, verdict.why, now))
                 continue
-            if why is None and room <= 0:
-                limit = settings.GASTOWN_RESTARTS_AT_ONCE
-                why = f"{limit} automatic restarts are under way; it is its turn later"
-            if why is not None:
-                decisions.append(Decision(str(town), "none", why))
-                if told.get(town.pk) != why:
-                    silent.append(_not_restarted(town, why, now))
-                continue
-            decision = _restart(town, breakers, now)
-            decisions.append(decision)
-            room -= decision.action == "restart"
-        LifecycleEvent.objects.bulk_create(silent)
+            why = verdict.why
+            if verdict.action == RestartAction.RESTART:
+                begun = _restart(town, rules, now)
+                if isinstance(begun, Decision):
+                    decisions.append(begun)
+                    if begun.action == RestartAction.RESTART:
+                        planner.took(town)
+                    continue
+                why = begun
+            decisions.append(Decision(str(town), "none", why))
+            if told.get(town.pk) != why:
+                not_done.append(_not_restarted(town, why, now))
+        LifecycleEvent.objects.bulk_create(not_done)
     return decisions
-
-
-def _candidates(rules: HealthRules, only: Sequence[UUID] | None) -> QuerySet[Town]:
-    open_ones = Operation.objects.filter(state=OperationState.OPEN).values("town_id")
-    found = Town.objects.filter(
-        status=Status.UNHEALTHY,
-        last_result=CheckResult.FAILED,
-        consecutive_failures__gte=rules.strikes,
-    ).exclude(pk__in=open_ones)
-    if only is not None:
-        found = found.filter(pk__in=only)
-    return found.select_related("owner").order_by("episode_since", "pk")
-
-
-def _restarts_under_way() -> int:
-    return Operation.objects.filter(
-        kind__in=(OperationKind.RESTART, OperationKind.RECOVER),
-        automatic=True,
-        state=OperationState.OPEN,
-    ).count()
-
-
-def _past_restarts(
-    towns: Iterable[Town], rules: HealthRules, now: datetime
-) -> dict[UUID, list[PastRestart]]:
-    since = now - max(rules.fruitless_window, rules.restart_window)
-    found: dict[UUID, list[PastRestart]] = {}
-    ended = Operation.objects.filter(
-        town__in=[town.pk for town in towns],
-        kind__in=(OperationKind.RESTART, OperationKind.RECOVER),
-        created_at__gt=since,
-    ).exclude(state=OperationState.SUPERSEDED)
-    for town_id, at, automatic in ended.values_list("town_id", "created_at", "automatic"):
-        found.setdefault(town_id, []).append(PastRestart(at, automatic))
-    return found
 
 
 def _told(towns: Sequence[Town]) -> dict[UUID, str]:
@@ -203,17 +170,6 @@ def _told(towns: Sequence[Town]) -> dict[UUID, str]:
     }
 
 
-def _why_not(town: Town, frozen: str | None, breakers: Mapping[str, Breaker]) -> str | None:
-    if frozen is not None:
-        return frozen
-    if town.hold_reason:
-        return f"staff hold it: {town.hold_reason}"
-    for breaker in automation.breakers_over(town, breakers):
-        if breaker.state != Breaker.State.CANARY or breaker.canary_id is not None:
-            return f"the breaker of {breaker.scope} is open: {breaker.reason}"
-    return None
-
-
 def _not_restarted(town: Town, why: str, now: datetime) -> LifecycleEvent:
     return history.new_event(
         town,
@@ -225,27 +181,36 @@ def _not_restarted(town: Town, why: str, now: datetime) -> LifecycleEvent:
     )
 
 
-def _restart(town: Town, breakers: Mapping[str, Breaker], now: datetime) -> Decision:
-    why = f"{town.consecutive_failures} checks in a row failed: {town.failure_reason}"
+def _restart(town: Town, rules: HealthRules, now: datetime) -> Decision | str:
+    """Begin it; or why it has to wait, looked at again under the lock of the budget: other sweeps
+    may conclude at this moment, too."""
+    drifted = town.failure_kind in set(DriftKind)
+    why = town.failure_reason
+    if not drifted:
+        why = f"{town.consecutive_failures} checks in a row failed: {why}"
     data = {
-        "rule": "three strikes",
+        "rule": "drift" if drifted else "three strikes",
         "failures": town.consecutive_failures,
         "kind": town.failure_kind,
         "since": town.episode_since.isoformat() if town.episode_since else None,
     }
     try:
         with transaction.atomic():
+            standing, room = read_standing(now), budgets.lock_restart_room()
             locked = history.lock_town(town.pk)
             if (locked.status, locked.last_result) != (Status.UNHEALTHY, CheckResult.FAILED):
                 return Decision(str(town), "none", "it is well again")
+            verdict = Planner(standing, rules, now, room).decide(locked, ())
+            if verdict.action != RestartAction.RESTART:
+                return verdict.why
             requested = actions.request_restart(
                 town.pk, actor=ACTOR, now=now, reason=why, data=data
             )
+            for breaker in standing.breakers_over(locked):
+                breaker.canary = requested.operation
+                breaker.save(update_fields=["canary"])
     except actions.NotAllowed as error:  # somebody was faster
         return Decision(str(town), "none", error.reason)
-    for breaker in automation.breakers_over(town, breakers):
-        breaker.canary = requested.operation
-        breaker.save(update_fields=["canary"])
     return Decision(str(town), "restart", why)
 
 
@@ -254,7 +219,7 @@ def _give_up(town: Town, why: str, now: datetime) -> Decision:
     reason = f"It fails again and is not restarted any more: {why}. {town.failure_reason}".strip()
     with transaction.atomic():
         locked = history.lock_town(town.pk)
-        busy = Operation.objects.filter(town=locked, state=OperationState.OPEN).exists()
+        busy = Operation.owning().filter(town=locked).exists()
         if busy or locked.status != Status.UNHEALTHY:
             return Decision(str(town), "none", "somebody was faster")
         history.change_status(

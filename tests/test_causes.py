@@ -1,0 +1,117 @@
+"""What failing towns have in common."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.admin.conftest import page
+from tests.api.conftest import JsonClient
+from tests.commands.conftest import Call, call, world
+from tests.factories import NOW, make_town, make_user
+from towns.causes import By, Failing, group_failures, grouped
+from towns.words import Status
+
+__all__ = ["call", "world"]  # fixtures
+
+
+def failing(number: int, minutes: int = 0, **shared: str) -> Failing:
+    return Failing(f"ada/t{number}", NOW + timedelta(minutes=minutes), **shared)
+
+
+def told(found: list[Failing], totals: dict[tuple[By, str], int] | None = None) -> list[str]:
+    return [f"{one.by} {one.value}" for one in group_failures(found, totals)]
+
+
+def test_it_works() -> None:
+    """All on image v41 is seen first, although the region is the same."""
+    towns = [failing(n, 3 * (n % 2), region="iad", image="v41", kind="timeout") for n in range(12)]
+    totals = {(By.REGION, "iad"): 500, (By.IMAGE, "v41"): 14}
+    first, *_ = groups = group_failures(towns, totals)
+    assert (first.by, first.value, first.failing, first.of) == (By.IMAGE, "v41", 12, 14)
+    assert first.all_of_them
+    assert (first.first_since, first.last_since) == (NOW, NOW + timedelta(minutes=3))
+    assert str(first) == (
+        "image v41: 12 of its 14 towns fail, all that fail, since 2026-02-17 12:00:00 UTC to "
+        "12:03:00"
+    )
+    assert [one.by for one in groups] == [By.IMAGE, By.REGION, By.KIND, By.TIME]
+
+
+def test_what_most_share_comes_before_what_few_do() -> None:
+    towns = [failing(n, 60 * n, region="ams", image=f"v{n}") for n in range(4)]
+    towns += [failing(n, 60 * n, region="iad", image="v9") for n in range(5, 7)]
+    assert told(towns) == ["region ams", "image v9", "region iad"]
+
+
+def test_one_alone_shares_nothing() -> None:
+    assert told([failing(1, region="ams", image="v1", host="h", kind="timeout")]) == []
+    assert told([]) == []
+
+
+def test_what_is_unknown_is_shared_by_nobody() -> None:
+    assert told([failing(1), failing(2, minutes=60)]) == []
+
+
+def test_hosts_count_where_they_are_known() -> None:
+    assert told([failing(1, host="h7"), failing(2, 60, host="h7"), failing(3, 120)]) == ["host h7"]
+
+
+@pytest.mark.parametrize(("minutes", "groups"), [(6, 1), (7, 0)])
+def test_a_common_beginning(minutes: int, groups: int) -> None:
+    assert len(group_failures([failing(1), failing(2, minutes)])) == groups
+
+
+def at(minutes: int) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def broken() -> None:
+    for number in range(3):
+        make_town(image="v41", region="iad", episode_since=at(number), failure_kind="timeout")
+    make_town(status=Status.ERROR, image="v40", region="ams", episode_since=at(90))
+    make_town(image="v41", region="ams")
+    make_town(status=Status.STOPPED, image="v41", episode_since=at(0))
+    gone = {"status": Status.DESTROYED, "destroyed_at": NOW}
+    make_town(**gone, image="v41", episode_since=at(0))
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("broken")
+def test_the_fleet_is_read_in_two_statements() -> None:
+    with CaptureQueriesContext(connection) as captured:
+        found, [first, *_] = grouped()
+    assert len(captured) == 2
+    assert len(found) == 4
+    assert (first.by, first.value, first.failing, first.of) == (By.REGION, "iad", 3, 3)
+
+
+@pytest.mark.django_db
+def test_nobody_fails() -> None:
+    make_town()
+    assert grouped() == ([], [])
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("broken")
+def test_it_is_shown_to_staff(call: Call) -> None:
+    client = JsonClient()
+    client.force_login(make_user(is_staff=True, permissions=("view_town",)))
+    found = client.get("/api/v1/failures").json()
+    assert found["failing"] == 4
+    assert (found["groups"][0]["value"], found["groups"][0]["failing"]) == ("iad", 3)
+    assert call("automation", "status", "--json").json["failures"] == found
+    lines = call("automation", "status").out
+    assert "failing now: 4 towns" in lines
+    assert "image v41: 3 of its 4 towns fail" in lines
+    assert "image v41: 3 of its 4 towns fail" in page(client, "/admin/towns/town/")
+
+
+@pytest.mark.django_db
+def test_owners_see_nothing_of_others() -> None:
+    client = Client()
+    client.force_login(make_user())
+    assert client.get("/api/v1/failures").status_code == 403
