@@ -1,21 +1,37 @@
 """`manage.py prune_history`."""
 
 from datetime import timedelta
+from functools import partial
+from itertools import chain, repeat
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.models import F
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_q.models import Task
 
 from tests.commands.conftest import Call
-from tests.factories import make_town, make_user
+from tests.factories import make_operation, make_town, make_user
 from towns import history
 from towns.history import Actor
-from towns.management.commands import prune_history
-from towns.models import HealthCheck, IdempotentRequest, LifecycleEvent, Sweep, SweepChunk
+from towns.models import (
+    Alert,
+    HealthCheck,
+    HealthHour,
+    IdempotentRequest,
+    LifecycleEvent,
+    Operation,
+    Sweep,
+    SweepChunk,
+)
+from towns.upkeep import hours, prune
+from towns.words import OperationKind, OperationState
 
 pytestmark = pytest.mark.django_db
+postgresql = connection.vendor == "postgresql"
 
 
 @pytest.fixture(autouse=True)
@@ -28,56 +44,155 @@ def rows(call: Call) -> None:
         sweep = Sweep.objects.create(kind="health", slot=at, started_at=at, finished_at=at)
         SweepChunk.objects.create(sweep=sweep, number=0, first_town=town.pk, last_town=town.pk)
         IdempotentRequest.objects.create(user=user, key=str(days), fingerprint="f", created_at=at)
-        history.record(town, "changed", actor=Actor("ann"), now=at)
-    long_ago = now - timedelta(days=100)
+        Task.objects.create(id=f"t{days}", name="x", func="x", started=at, stopped=at)
+        Session.objects.create(session_key=f"s{days}", expire_date=at + timedelta(hours=1))
+        operation = make_operation(
+            town, OperationKind.STOP, state=OperationState.SUCCEEDED, finished_at=at
+        )
+        history.record(town, "changed", actor=Actor("ann"), now=at, operation=operation)
+    long_ago = now - timedelta(days=500)
     Sweep.objects.create(kind="idle", slot=long_ago, started_at=long_ago)
+    for cause, resolved_at in (("old", long_ago), ("recent", now), ("open", None)):
+        Alert.objects.create(
+            town=town,
+            subject=str(town.pk),
+            cause=cause,
+            severity="warning",
+            message="m",
+            opened_at=long_ago,
+            seen_at=long_ago,
+            resolved_at=resolved_at,
+        )
+    HealthHour.objects.create(
+        town=town, hour=hours.hour_of(long_ago), checks=1, ok=1, failed=0, unknown=0,
+        downtime_seconds=0,
+    )  # fmt: skip
 
 
 def test_it_works(call: Call) -> None:
     ended = call("prune_history")
-    assert ended.out.splitlines() == [
+    assert ended.out.splitlines()[:7] == [
         "3 health checks removed.",
+        "1 health hours removed.",
         "3 sweeps removed.",
         "4 requests removed.",
+        "1 alerts removed.",
+        "3 tasks removed.",
+        "5 sessions removed.",
     ]
     assert HealthCheck.objects.count() == 3
     assert IdempotentRequest.objects.count() == 2
     assert SweepChunk.objects.count() == 3
+    assert ended.code == 0
+
+
+def test_hours_are_made_before_their_checks_go(call: Call) -> None:
+    call("prune_history")
+    assert HealthHour.objects.filter(checks=1, ok=1).count() == 5, "the present one isn't over"
 
 
 def test_what_is_under_way_and_history_stay(call: Call) -> None:
     call("prune_history")
     assert Sweep.objects.filter(finished_at=None).count() == 1
-    assert LifecycleEvent.objects.count() == 6
+    assert set(Alert.objects.values_list("cause", flat=True)) == {"recent", "open"}
+    assert LifecycleEvent.objects.count() == Operation.objects.count() == 6
 
 
-def test_a_dry_run_removes_nothing(call: Call) -> None:
-    assert call("prune_history", "--dry-run", "--json").json == {
+def test_what_something_else_points_to_stays(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a later model points to, unless it belongs to the row."""
+    seen: list[prune.Old] = [prune.Old("operations", Operation.objects.order_by("created_at"))]
+    monkeypatch.setattr(prune, "old_rows", lambda now: seen)
+    town = make_town()
+    free = make_operation(town, OperationKind.STOP, state=OperationState.FAILED)
+    assert call("prune_history", "--json").json["operations"] == 1
+    assert not Operation.objects.filter(pk=free.pk).exists()
+    assert Operation.objects.count() == 6
+
+
+def test_a_dry_run_changes_nothing(call: Call) -> None:
+    found = call("prune_history", "--dry-run", "--json").json
+    assert found == {
         "health_checks": 3,
+        "health_hours": 1,
         "sweeps": 3,
         "requests": 4,
+        "alerts": 1,
+        "tasks": 3,
+        "sessions": 5,
+        "partitions_made": 0,
+        "partitions_dropped": 0,
+        "hours_made": 0,
+        "left": [],
         "dry_run": True,
     }
     assert HealthCheck.objects.count() == 6
+    assert HealthHour.objects.count() == 1
     assert "3 health checks would be removed." in call("prune_history", "--dry-run").out
 
 
 def test_it_removes_in_bounded_batches(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prune_history, "BATCH", 2)
+    monkeypatch.setattr(prune, "BATCH", 2)
     with CaptureQueriesContext(connection) as captured:
         found = call("prune_history", "--json").json
-    assert (found["health_checks"], HealthCheck.objects.count()) == (3, 3)
-    table = HealthCheck._meta.db_table
+    assert (found["requests"], IdempotentRequest.objects.count()) == (4, 2)
+    table = IdempotentRequest._meta.db_table
     deletes = [q for q in captured if q["sql"].startswith(f'DELETE FROM "{table}"')]
     assert len(deletes) == 2
 
 
-def test_how_long_checks_are_kept_is_a_setting(call: Call) -> None:
-    with override_settings(GASTOWN_KEEP_CHECKS_DAYS=16):
+def test_how_long_things_are_kept_are_settings(call: Call) -> None:
+    with override_settings(GASTOWN_KEEP_CHECKS_DAYS=16, GASTOWN_KEEP_ALERTS_DAYS=1000):
         found = call("prune_history", "--json").json
-    assert found["health_checks"] == 1
+    assert (found["health_checks"], found["alerts"]) == (1, 0)
 
 
 def test_again_removes_nothing(call: Call) -> None:
     call("prune_history")
-    assert call("prune_history", "--json").json["health_checks"] == 0
+    again = call("prune_history", "--json").json
+    assert {name: count for name, count in again.items() if count} == {}
+
+
+def test_nothing_in_the_tables_is_nothing_to_do(call: Call) -> None:
+    for model in (HealthCheck, Sweep, IdempotentRequest, Alert, Task, Session, HealthHour):
+        model._default_manager.all().delete()
+    found = call("prune_history", "--json")
+    assert found.code == 0
+    assert not any(found.json[name] for name in ("health_checks", "hours_made", "sweeps"))
+
+
+def test_checks_whose_figures_cannot_be_made_stay(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hours, "make_hour", lambda *_: 0)
+    ended = call("prune_history")
+    assert ended.code == 1
+    assert "stay: the figures of" in ended.err
+    assert HealthCheck.objects.count() == 6
+    assert Sweep.objects.count() == 4, "the rest is pruned all the same"
+
+
+def test_a_check_that_was_stored_late_is_in_the_figures_too(call: Call) -> None:
+    hours.make_hours(timezone.now())
+    HealthCheck.objects.create(
+        town=make_town(), checked_at=timezone.now() - timedelta(days=16), result="failed"
+    )
+    HealthHour.objects.filter(hour__gte=timezone.now() - timedelta(days=16)).update(checks=F("ok"))
+    call("prune_history")
+    assert HealthHour.objects.filter(failed=1).count() == 1
+    assert HealthCheck.objects.count() == 3
+
+
+def test_a_run_that_breaks_off_loses_nothing_and_the_next_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prune, "BATCH", 1)
+    now, runs = timezone.now(), 0
+    done = prune.Pruned(unfinished=True)
+    while done.unfinished and runs < 99:
+        budget = chain([False] * 12, repeat(True))
+        done = prune.prune(now, enough=partial(next, budget))
+        runs += 1
+    assert 1 < runs < 99
+    assert HealthCheck.objects.count() == 3
+    assert HealthHour.objects.filter(ok=1).count() == 5
+    assert Sweep.objects.count() == 4

@@ -1,56 +1,43 @@
 """`manage.py prune_history`: removes what is older than it is kept for."""
 
-from datetime import timedelta
+from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import CommandParser
-from django.db.models import QuerySet
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from towns.management.base import OpsCommand
-from towns.models import HealthCheck, IdempotentRequest, Sweep
-
-BATCH = 5000
-REQUESTS_DAYS = 2
+from towns.management.base import FAILED, OpsCommand
+from towns.upkeep.prune import Pruned, prune
 
 
 class Command(OpsCommand):
-    help = "Remove old health checks, sweeps and answered requests. Lifecycle events stay."
+    help = (
+        "Make partitions ahead and hourly figures, then remove old health checks, figures, sweeps, "
+        "answered requests, resolved alerts, failed tasks and sessions. Lifecycle events stay."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say how many, remove none")
+        parser.add_argument("--dry-run", action="store_true", help="say how many, change nothing")
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        now = timezone.now()
-        old = now - timedelta(days=settings.GASTOWN_KEEP_CHECKS_DAYS)
-        asked = now - timedelta(days=REQUESTS_DAYS)
-        due: dict[str, QuerySet[Any]] = {
-            "health_checks": HealthCheck.objects.filter(checked_at__lt=old).order_by("checked_at"),
-            "sweeps": Sweep.objects.filter(finished_at__lt=old).order_by("finished_at"),
-            "requests": IdempotentRequest.objects.filter(created_at__lt=asked).order_by(
-                "created_at"
-            ),
-        }
-        counts = {
-            name: rows.count() if options["dry_run"] else _remove(rows)
-            for name, rows in due.items()
-        }
-        verb = "would be removed" if options["dry_run"] else "removed"
-        self.tell(
-            {**counts, "dry_run": options["dry_run"]},
-            [f"{count} {name.replace('_', ' ')} {verb}." for name, count in counts.items()],
-        )
+        dry_run: bool = options["dry_run"]
+        done = prune(timezone.now(), dry_run=dry_run)
+        facts = asdict(done)
+        facts.pop("unfinished")
+        self.tell({**facts.pop("removed"), **facts, "dry_run": dry_run}, _lines(done, dry_run))
+        if done.left:
+            text = "\n".join(done.left)
+            raise CommandError(f"{text}\nThe next run tries again.", returncode=FAILED)
 
 
-def _remove(rows: QuerySet[Any]) -> int:
-    """In batches, so that no lock is held for long. The rows come by their time, which is indexed:
-    by their key the last batch would be looked for among all that stay."""
-    removed = 0
-    while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
-        rows.model._default_manager.filter(pk__in=ids).delete()
-        removed += len(ids)
-        if len(ids) < BATCH:
-            break
-    return removed
+def _lines(done: Pruned, dry_run: bool) -> list[str]:
+    verb = "would be removed" if dry_run else "removed"
+    lines = [f"{count} {name.replace('_', ' ')} {verb}." for name, count in done.removed.items()]
+    if done.partitions_dropped:
+        lines.append(f"{done.partitions_dropped} partitions {verb.replace('removed', 'dropped')}.")
+    if done.partitions_made:
+        lines.append(f"{done.partitions_made} partitions made.")
+    if done.hours_made:
+        lines.append(f"Figures of {done.hours_made} hours made.")
+    return lines

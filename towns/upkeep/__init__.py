@@ -1,0 +1,1 @@
+"""Upkeep of the database: partitions made ahead, hourly figures, what is old pruned."""

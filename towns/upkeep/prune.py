@@ -1,0 +1,192 @@
+"""What is kept for how long, and the removing of what is older.
+
+Small transactions one after the other: whoever is killed in between, or runs twice at once, has
+removed less, never more. Lifecycle events stay for ever, and with them the operations and towns
+that they name. Nothing goes that something else refers to, but for what belongs to the row itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import CASCADE, Exists, ForeignObjectRel, OuterRef, QuerySet
+from django_q.models import Task
+
+from towns.models import Alert, HealthCheck, HealthHour, IdempotentRequest, Sweep
+from towns.upkeep import hours, partitions
+from towns.upkeep.partitions import Busy, Partition
+
+BATCH = 5000
+"""Rows removed in one transaction."""
+REQUESTS_DAYS = 2
+"""For how long the answer to an idempotency key is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """Rows of one kind that are older than they are kept for, the oldest first."""
+
+    name: str
+    rows: QuerySet[Any]
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What was done, or would be; `left` says what could not be done now, and why."""
+
+    partitions_made: int = 0
+    partitions_dropped: int = 0
+    hours_made: int = 0
+    removed: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    unfinished: bool = False
+
+
+def old_rows(now: datetime) -> list[Old]:
+    """All kinds but health checks. A model that grows without bound has a line here."""
+
+    def before(days: int) -> datetime:
+        return now - timedelta(days=days)
+
+    checks, figures = settings.GASTOWN_KEEP_CHECKS_DAYS, settings.GASTOWN_KEEP_HOURS_DAYS
+    told = before(settings.GASTOWN_KEEP_ALERTS_DAYS)
+    asked = before(REQUESTS_DAYS)
+    return [
+        Old("health_hours", HealthHour.objects.filter(hour__lt=before(figures)).order_by("hour")),
+        Old("sweeps", _by_age(Sweep, "finished_at", before(checks))),
+        Old("requests", _by_age(IdempotentRequest, "created_at", asked)),
+        Old("alerts", _by_age(Alert, "resolved_at", told)),
+        # django-q2 bounds the successes itself, failures it keeps.
+        Old("tasks", _by_age(Task, "stopped", before(checks))),
+        Old("sessions", _by_age(Session, "expire_date", now)),
+    ]
+
+
+def prune(
+    now: datetime, *, dry_run: bool = False, enough: Callable[[], bool] = lambda: False
+) -> Pruned:
+    """Make partitions ahead and hourly figures, then remove what is old, until `enough` says so.
+
+    A dry run changes nothing and counts.
+    """
+    done = Pruned()
+    if not dry_run:
+        _prepare(done, now, enough)
+    _prune_checks(done, partitions.midnight(_checks_before(now)), dry_run, enough)
+    for old in old_rows(now):
+        rows = _unreferenced(old.rows)
+        done.removed[old.name] = rows.count() if dry_run else _remove(rows, enough)
+    done.unfinished = not dry_run and enough()
+    return done
+
+
+def prepare(now: datetime, *, enough: Callable[[], bool] = lambda: False) -> Pruned:
+    """Make partitions ahead and the figures of the hours that are over."""
+    done = Pruned()
+    _prepare(done, now, enough)
+    done.unfinished = enough()
+    return done
+
+
+def _prepare(done: Pruned, now: datetime, enough: Callable[[], bool]) -> None:
+    try:
+        done.partitions_made = len(partitions.make_ahead(now))
+    except Busy as error:
+        done.left.append(f"Partitions could not be made: {error}")
+    done.hours_made = hours.make_hours(now, enough=enough)
+
+
+def _checks_before(now: datetime) -> datetime:
+    return now - timedelta(days=settings.GASTOWN_KEEP_CHECKS_DAYS)
+
+
+def _prune_checks(done: Pruned, old: datetime, dry_run: bool, enough: Callable[[], bool]) -> None:
+    """Checks go by the day, on PostgreSQL as whole partitions, and never before their figures
+    are kept."""
+    done.removed["health_checks"] = 0
+    if partitions.is_partitioned():
+        for partition in partitions.partitions():
+            if partition.until <= old and not enough():
+                _drop(done, partition, dry_run, enough)
+        if dry_run:
+            done.removed["health_checks"] += partitions.in_default(old)
+        return
+    rows = HealthCheck.objects.filter(checked_at__lt=old).order_by("checked_at")
+    if dry_run:
+        done.removed["health_checks"] = rows.count()
+    elif _made_good(done, None, old, enough):
+        done.removed["health_checks"] = _remove(rows, enough)
+
+
+def _drop(done: Pruned, partition: Partition, dry_run: bool, enough: Callable[[], bool]) -> None:
+    # Asked by time, not by name: another run may be dropping it just now.
+    checks = HealthCheck.objects.filter(checked_at__lt=partition.until)
+    if partition.since is not None:
+        checks = checks.filter(checked_at__gte=partition.since)
+    count = checks.count()
+    try:
+        if not dry_run:
+            since, until = partition.since, partition.until
+            if not hours.all_made(checks) and not _made_good(done, since, until, enough):
+                return
+            if not partitions.drop(partition):
+                return
+    except Busy as error:
+        done.left.append(f"{partition.name} could not be dropped: {error}")
+        return
+    done.partitions_dropped += 1
+    done.removed["health_checks"] += count
+
+
+def _made_good(
+    done: Pruned, since: datetime | None, before: datetime, enough: Callable[[], bool]
+) -> bool:
+    """Make the figures that miss checks of a span; whether they hold all of them now."""
+    missing = hours.missing_hours(before, since=since)
+    for hour in missing:
+        if enough():
+            return False
+        hours.make_hour(hour)
+        done.hours_made += 1
+    if missing and (missing := hours.missing_hours(before, since=since)):
+        done.left.append(
+            f"Checks before {before:%Y-%m-%d} stay: the figures of {missing[0]:%Y-%m-%d %H:%M} "
+            "are not made."
+        )
+    return not missing
+
+
+def _by_age(model: Any, moment: str, before: datetime) -> QuerySet[Any]:
+    return model._default_manager.filter(**{f"{moment}__lt": before}).order_by(moment)  # type: ignore[no-any-return]  # of any model
+
+
+def _unreferenced(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Without those that other rows point to, unless these belong to them (CASCADE)."""
+    for relation in rows.model._meta.related_objects:
+        if isinstance(relation, ForeignObjectRel) and relation.on_delete is not CASCADE:
+            pointing = relation.related_model._base_manager.filter(
+                **{relation.field.name: OuterRef("pk")}
+            )
+            rows = rows.exclude(Exists(pointing))
+    return rows
+
+
+def _remove(rows: QuerySet[Any], enough: Callable[[], bool]) -> int:
+    """In batches, so that no lock is held for long; what another run removes just now is skipped.
+    The rows come by their time: by their key the last batch would be looked for among all that
+    stay."""
+    removed = 0
+    while not enough():
+        with transaction.atomic():
+            ids = list(
+                rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH]
+            )
+            _, by_model = rows.model._default_manager.filter(pk__in=ids).delete()
+        removed += by_model.get(rows.model._meta.label, 0)
+        if len(ids) < BATCH:
+            break
+    return removed
