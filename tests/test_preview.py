@@ -76,6 +76,7 @@ def test_it_tells_what_the_request_does(
             status=status,
             desired_state=desired,
             destroyed_at=NOW - timedelta(days=1) if gone else None,
+            last_snapshot="20260217T110000Z",
         )
         operation = None if under_way is None else make_operation(town, under_way)
         told = preview(kind, town, operation, NOW)

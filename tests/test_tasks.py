@@ -10,9 +10,11 @@ from django.test import override_settings
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
+from tests.world import World
+from tests.world.asking import ask, ask_and_settle
 from towns import tasks
 from towns.flows import slots
-from towns.models import DriverSlot, HealthCheck, Sweep, Town
+from towns.models import Drill, DriverSlot, HealthCheck, HealthHour, Sweep, Town
 from towns.words import OperationKind
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +28,12 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
     monkeypatch.setattr(tasks, "default_services", lambda: found.services)
     monkeypatch.setattr("django.utils.timezone.now", found.clock.now)
     return found
+
+
+@pytest.fixture
+def world() -> World:
+    """A simulated outside."""
+    return World()
 
 
 @pytest.fixture
@@ -90,6 +98,35 @@ def test_an_idle_sweep(fleet: FakeFleet) -> None:
     assert Sweep.objects.get(kind="idle").finished_at is not None
 
 
+def test_a_sweep_of_backups_begins_drills_and_runs_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "default_services", lambda: world.services)
+    world.running_town()
+    slot = world.now.isoformat()
+    assert tasks.sweep_backups(slot) == 1
+    assert tasks.sweep_backups(slot) == 0
+    assert Sweep.objects.get(kind="backups").towns == 1
+    assert Drill.objects.count() == 1
+
+
+def test_what_drills_left_over_is_removed_by_a_task(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "default_services", lambda: world.services)
+    assert tasks.clean_up_drills() == 0
+    town = world.running_town()
+    ask_and_settle(world, town, "backup")
+    ask(world, town, "drill")
+    world.drive()
+    ask_and_settle(world, town, "stop")
+    assert tasks.clean_up_drills() == 1
+    world.advance(10)
+    assert tasks.clean_up_drills() == 1
+    world.advance(10)
+    assert tasks.clean_up_drills() == 0
+
+
 def test_only_so_many_tasks_drive_at_once(
     fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,3 +161,25 @@ def test_a_killed_tasks_slot_is_free_again_when_its_time_is_over(
 def test_with_nothing_due_nothing_is_driven(fleet: FakeFleet) -> None:
     assert tasks.drive() == 0
     assert not DriverSlot.objects.exists()
+
+
+def test_history_is_prepared_and_pruned(queue: list[tuple[Any, ...]]) -> None:
+    old = NOW - timedelta(days=30)
+    HealthCheck.objects.create(town=make_town(), checked_at=old, result="ok")
+    tasks.prepare_history()
+    assert HealthHour.objects.count() == 1
+    tasks.prune_history()
+    tasks.prune_history()
+    assert not HealthCheck.objects.exists()
+    assert queue == []
+
+
+def test_history_that_takes_long_goes_on_in_another_task(
+    queue: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    HealthCheck.objects.create(town=make_town(), checked_at=NOW - timedelta(days=30), result="ok")
+    monkeypatch.setattr(tasks, "HISTORY_SECONDS", -1)
+    tasks.prune_history()
+    tasks.prepare_history()
+    assert queue == [("towns.tasks.prune_history",), ("towns.tasks.prepare_history",)]
+    assert HealthCheck.objects.exists()

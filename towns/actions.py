@@ -13,12 +13,13 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from towns import history
+from towns import drills, history
 from towns.flows.begin import begin, call_driver, has_living_namesake
 from towns.flows.wish import Wish
 from towns.history import Actor
 from towns.models import Operation, Town
 from towns.words import (
+    BESIDE,
     TRANSITIONS,
     DesiredState,
     OperationKind,
@@ -60,12 +61,16 @@ class _Request:
     reason: str
     params: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] | None = None
+    beside: Operation | None = None
+    """An operation that runs beside the town's life, and is called off by what is begun."""
 
     def begin(self, desired: DesiredState | None = None, **fields: Any) -> Requested:
         """Begin the operation, if the status table allows it."""
         if why := refusal(self.kind, self.town, self.operation):
             raise NotAllowed(why)
         self._want(desired, **fields)
+        if self.beside is not None:
+            drills.call_off(self.beside, self.town, self.kind, actor=self.actor, now=self.now)
         operation = begin(
             self.town,
             self.kind,
@@ -192,7 +197,7 @@ def request_recover(
     with transaction.atomic():
         ask = _ask(OperationKind.RECOVER, town_id, actor, now, reason, params=params)
         if ask.operation is not None and ask.operation.kind == OperationKind.RECOVER:
-            return Requested(ask.operation, created=False, note="It is recovering already.")
+            return _recover_again(ask, ask.operation)
         return ask.begin(DesiredState.RUNNING, stop_reason="")
 
 
@@ -203,6 +208,21 @@ def request_backup(town_id: UUID, *, actor: Actor, now: datetime, reason: str = 
         if ask.operation is not None and ask.operation.kind == OperationKind.BACKUP:
             return Requested(ask.operation, created=False, note="A backup is under way already.")
         return ask.begin()
+
+
+def request_drill(town_id: UUID, *, actor: Actor, now: datetime, reason: str = "") -> Requested:
+    """Prove that the town's newest snapshot restores, on a throw-away machine beside the town.
+
+    Whatever else is asked for meanwhile calls it off. NotAllowed without a backup, while an
+    operation is under way, or when the town is destroyed.
+    """
+    with transaction.atomic():
+        ask = _ask(OperationKind.DRILL, town_id, actor, now, reason)
+        if ask.operation is not None and ask.operation.kind == OperationKind.DRILL:
+            return Requested(ask.operation, created=False, note="A drill is under way already.")
+        requested = ask.begin()
+        drills.begin(requested.operation)
+        return requested
 
 
 def request_destroy(
@@ -305,7 +325,7 @@ def change_town(
 ) -> Town:
     """Change settings of a town; each change that changes something is in its history.
 
-    `changes` may hold idle_timeout_minutes, auto_stop, keep_awake_until, hold_reason,
+    `changes` may hold idle_timeout_minutes, auto_stop, keep_awake_until, hold_reason, hold_until,
     restarts_cleared_at; values are validated by the caller (`towns.changes`).
     """
     town = history.lock_town(town_id)
@@ -346,7 +366,10 @@ def _ask(
         .filter(town=town, state=OperationState.OPEN)
         .first()
     )
-    return _Request(kind, town, operation, actor, now, reason, params or {}, data)
+    beside = None
+    if operation is not None and operation.kind in BESIDE and operation.kind != kind:
+        operation, beside = None, operation
+    return _Request(kind, town, operation, actor, now, reason, params or {}, data, beside)
 
 
 def refusal(kind: OperationKind, town: Town, operation: Operation | None) -> str | None:
@@ -360,6 +383,8 @@ def refusal(kind: OperationKind, town: Town, operation: Operation | None) -> str
         )
     if Status(town.status) not in TRANSITIONS[kind].may_start_from:
         return _refusal(kind, town)
+    if kind == OperationKind.DRILL and not town.last_snapshot:
+        return f"{town} has no backup yet, so there is nothing to restore in a drill."
     return None
 
 
@@ -404,6 +429,25 @@ def _hurry(operation: Operation, now: datetime) -> None:
     operation.due_at = now
     operation.save(update_fields=["due_at"])
     call_driver()
+
+
+def _recover_again(ask: _Request, operation: Operation) -> Requested:
+    """A person takes an automatic recovery over: what holds automation back holds it no more."""
+    if not operation.automatic or ask.actor.automatic:
+        return Requested(operation, created=False, note="It is recovering already.")
+    operation.automatic = False
+    operation.actor, operation.user_id = ask.actor.name, ask.actor.user_id
+    operation.save(update_fields=["automatic", "actor", "user"])
+    history.record(
+        ask.town,
+        "taken_over",
+        actor=ask.actor,
+        now=ask.now,
+        reason=ask.reason or "a person wants the recovery that a rule had asked for",
+        operation=operation,
+    )
+    _hurry(operation, ask.now)
+    return Requested(operation, created=False, note="It goes on at once, as a person's wish.")
 
 
 def _destroy_again(ask: _Request, operation: Operation) -> Requested:

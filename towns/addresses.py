@@ -1,5 +1,6 @@
 """Where a town's sandbox answers, what it is called at Fly, and what its machine is given."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.conf import settings
@@ -13,6 +14,9 @@ TOWN_METADATA = "gastown_town_id"
 OWNER_METADATA = "gastown_owner"
 GENERATION_METADATA = "gastown_generation"
 NAME_METADATA = "gastown_town"
+DRILL_METADATA = "gastown_drill"
+"""Marks a drill's throw-away machine, with the drill's id. It is no machine of the town: it has no
+`gastown_town_id`, so that nobody adopts it as one."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -64,12 +68,60 @@ def volume_name(town: Town) -> str:
 def town_of_volume(name: str) -> UUID | None:
     """Which town a volume of that name belongs to; None when the name isn't one of ours."""
     body, _, generation = name.removeprefix("t").partition("_")
-    if not name.startswith("t") or len(body) != 25 or not generation:
-        return None
+    return _unpacked(body) if name.startswith("t") and generation else None
+
+
+def drill_machine_name(drill_id: UUID) -> str:
+    """The name at Fly of a drill's throw-away machine."""
+    return f"gastown-drill-{drill_id}"
+
+
+def drill_volume_name(drill_id: UUID) -> str:
+    """The name of a drill's throw-away volume: `d`, then the drill's id in base 36."""
+    return f"d{_base36(drill_id.int):0>25}"
+
+
+def drill_of_volume(name: str) -> UUID | None:
+    """Which drill a volume of that name was made for; None when it is none's."""
+    return _unpacked(name[1:]) if name.startswith("d") else None
+
+
+def drill_of_machine(metadata: Mapping[str, str]) -> UUID | None:
+    """Which drill a machine was made for; None when it is none's."""
     try:
-        return UUID(int=int(body, 36))
+        return UUID(metadata.get(DRILL_METADATA, ""))
     except ValueError:
         return None
+
+
+def generation_of_volume(name: str) -> int | None:
+    """Which generation of its town made a volume of that name; None when it isn't one of ours."""
+    if town_of_volume(name) is None:
+        return None
+    try:
+        return int(name.partition("_")[2], 36)
+    except ValueError:
+        return None
+
+
+def town_of_machine(name: str, metadata: Mapping[str, str]) -> UUID | None:
+    """Which town a machine is of: by its metadata, or by its name while Fly knows only that."""
+    text = metadata.get(TOWN_METADATA) or (
+        name.removeprefix("gastown-") if name.startswith("gastown-") else ""
+    )
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def drill_env(town: Town) -> dict[str, str]:
+    """The environment of a drill's machine. Holds secrets: never log it.
+
+    DRILL keeps it from backing up and from running agents. Generation 0 may move no pointer, and
+    nobody is told of a heartbeat, even if a sandbox didn't know what a drill is.
+    """
+    return {**machine_env(town), "DRILL": "1", "GENERATION": "0", "CONTROL_PLANE_URL": ""}
 
 
 def machine_env(town: Town) -> dict[str, str]:
@@ -89,6 +141,14 @@ def machine_env(town: Town) -> dict[str, str]:
         "PORT": "8080",
         "DOLT_PORT": "3307",
     }
+
+
+def _unpacked(body: str) -> UUID | None:
+    """The id that a volume's name holds."""
+    try:
+        return UUID(int=int(body, 36)) if len(body) == 25 else None
+    except ValueError:
+        return None
 
 
 def _base36(number: int) -> str:

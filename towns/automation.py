@@ -8,11 +8,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from towns import alerts
+from towns.budgets import restarts_under_way
 from towns.history import Actor
-from towns.models import Breaker, Freeze, Operation, Town
+from towns.models import Breaker, Freeze, MaintenanceWindow, Operation, Town
+from towns.standing import FLEET as FLEET
+from towns.standing import Cause, frozen_text, read_standing
+from towns.standing import scopes as scopes
+from towns.standing import scopes_of as scopes_of
 from towns.words import OperationKind
 
-FLEET = "fleet"
 RULE = Actor.automation("rule:recovery-budget")
 
 
@@ -58,14 +62,25 @@ def standing_freeze(scope: str, now: datetime) -> Freeze | None:
 def frozen(now: datetime) -> str | None:
     """Why no automatic action may be taken now; None when it may."""
     standing = standing_freeze(Freeze.Scope.ALL, now)
-    return (
-        None if standing is None else f"Automation is frozen by {standing.actor}: {standing.reason}"
+    return None if standing is None else frozen_text(standing)
+
+
+def plan_window(
+    scope: str, *, since: datetime, until: datetime, reason: str, actor: Actor, now: datetime
+) -> MaintenanceWindow:
+    """Keep automatic actions away from the towns of a scope for a time, which may lie ahead.
+
+    The values are validated by the caller (`towns.changes.validated_window`).
+    """
+    return MaintenanceWindow.objects.create(
+        scope=scope, since=since, until=until, reason=reason, actor=actor.name, created_at=now
     )
 
 
-def scopes(town: Town) -> list[str]:
-    """The breakers that a town is under."""
-    return [FLEET, f"region:{town.region}", *([f"image:{town.image}"] if town.image else [])]
+def end_window(window_id: int, *, actor: Actor, now: datetime) -> bool:
+    """End a window before its time; returns whether there was one to end."""
+    standing = MaintenanceWindow.objects.filter(pk=window_id, ended_at=None, until__gt=now)
+    return standing.update(ended_at=now, ended_by=actor.name) > 0
 
 
 def open_breakers() -> dict[str, Breaker]:
@@ -78,20 +93,27 @@ def breakers_over(town: Town, standing: Mapping[str, Breaker]) -> list[Breaker]:
     return [standing[scope] for scope in scopes(town) if scope in standing]
 
 
+def _why_no_room() -> str | None:
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    if restarts_under_way() < limit:
+        return None
+    return f"{limit} automatic restarts are under way; it is its turn later."
+
+
 def hold_recovery(operation: Operation, now: datetime) -> str | None:
     """Why an automatic recovery has to wait; None when it may go on.
 
     Too many at once are a fault of ours or of Fly's until staff confirm: the recovery that is one
     too many freezes recovery, with one alert.
     """
-    if (why := frozen(now)) is not None:
-        return why
-    for breaker in breakers_over(operation.town, open_breakers()):
-        return f"Nothing is recovered while the breaker is open. {breaker.reason}"
+    for held in read_standing(now).held_back(operation.town, now):
+        if held.cause == Cause.BREAKER:
+            return f"Nothing is recovered meanwhile: {held.why}"
+        return f"It is not recovered yet: {held.why}"
     standing = standing_freeze(Freeze.Scope.RECOVERY, now)
     too_many = _is_one_too_many(operation)
     if standing is not None and standing.actor == RULE.name and not too_many:
-        return None  # one of those that are within the limit, looked at late
+        return _why_no_room()  # one of those that are within the limit, looked at late
     if standing is None and too_many:
         limit, minutes = settings.GASTOWN_RECOVERY_LIMIT, settings.GASTOWN_RECOVERY_WINDOW_MINUTES
         reason = (
@@ -107,7 +129,7 @@ def hold_recovery(operation: Operation, now: datetime) -> str | None:
             "let it go on: `manage.py automation thaw --scope recovery`.",
             now=now,
         )
-    return None if standing is None else f"Recovery is frozen. {standing.reason}"
+    return _why_no_room() if standing is None else f"Recovery is frozen. {standing.reason}"
 
 
 def _is_one_too_many(operation: Operation) -> bool:

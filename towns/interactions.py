@@ -13,7 +13,7 @@ from towns import actions, history
 from towns.actions import NotAllowed
 from towns.history import Actor
 from towns.models import Operation, Town
-from towns.words import DesiredState, InteractionKind, OperationState, Status, StopReason
+from towns.words import DesiredState, InteractionKind, Status, StopReason
 
 
 def touch(town: Town, *, kind: InteractionKind, now: datetime) -> bool:
@@ -90,4 +90,4 @@ def _start(town: Town, actor: Actor, kind: InteractionKind, now: datetime) -> Op
 
 
 def _open_operation(town: Town) -> Operation | None:
-    return Operation.objects.filter(town=town, state=OperationState.OPEN).first()
+    return Operation.owning().filter(town=town).first()

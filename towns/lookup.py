@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from towns.changes import validated_scope
 from towns.models import Town
 from towns.words import Status
 
@@ -27,6 +28,17 @@ def find_town(text: str) -> Town:
     else:
         found = towns.filter(name=text)
     return _the_one(found, text)
+
+
+def find_scope(text: str) -> str:
+    """The scope of a maintenance window, where people may write a town as `town:OWNER/NAME`.
+
+    Raises UnknownTown, and InvalidChange for what is no scope.
+    """
+    kind, colon, name = text.strip().partition(":")
+    if kind == "town" and colon:
+        return f"town:{find_town(name).pk}"
+    return validated_scope(text)
 
 
 def _the_one(found: QuerySet[Town], text: str) -> Town:

@@ -6,10 +6,11 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 
 from towns.facts import idle_facts
-from towns.models import Operation, Town
+from towns.models import Drill, Freeze, MaintenanceWindow, Operation, Town
 from towns.models.health import FIGURES
 from towns.policy import awake_because, idle_stop_at
 from towns.rules import idle_rules
+from towns.standing import Standing
 from towns.words import ACTIVE, OperationState, Status
 
 _OPEN = "prefetched_open_operations"
@@ -98,6 +99,58 @@ def operation_facts(operation: Operation) -> dict[str, Any]:
         "finished_at": iso(operation.finished_at),
         "successor": str(operation.successor_id) if operation.successor_id else None,
         "log": operation.log,
+    }
+
+
+def standing_facts(standing: Standing) -> dict[str, Any]:
+    """What holds automation back, or will. Ready for `json.dumps`."""
+    freezes = [one for one in (standing.freeze, standing.recovery) if one is not None]
+    windows = sorted(standing.windows, key=lambda one: (one.since, one.pk))
+    return {
+        "freezes": [_halt(one) for one in freezes],
+        "breakers": [
+            {
+                "scope": one.scope,
+                "state": one.state,
+                "reason": one.reason,
+                "opened_at": iso(one.opened_at),
+            }
+            for one in standing.breakers.values()
+        ],
+        "windows": [{"id": one.pk, **_halt(one)} for one in windows],
+    }
+
+
+def _halt(one: Freeze | MaintenanceWindow) -> dict[str, Any]:
+    return {
+        "scope": one.scope,
+        "reason": one.reason,
+        "actor": one.actor,
+        "since": iso(one.since),
+        "until": iso(one.until),
+    }
+
+
+def last_drill(town: Town) -> Drill | None:
+    """The newest drill of a town that has a result."""
+    return town.drills.exclude(result="").first()
+
+
+def drill_facts(drill: Drill | None) -> dict[str, Any] | None:
+    """A restore drill and what it proved. Ready for `json.dumps`."""
+    if drill is None:
+        return None
+    return {
+        "id": str(drill.pk),
+        "snapshot": drill.snapshot,
+        "result": drill.result,
+        "reason": drill.reason,
+        "fell_back_to": drill.fell_back_to,
+        "bytes": drill.bytes,
+        "seconds": drill.seconds,
+        "automatic": drill.automatic,
+        "began_at": iso(drill.began_at),
+        "finished_at": iso(drill.finished_at),
     }
 
 

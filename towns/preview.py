@@ -9,7 +9,7 @@ from datetime import datetime
 from towns.actions import refusal
 from towns.models import Operation, Town
 from towns.readable import utc
-from towns.words import DesiredState, OperationKind, Status, StopReason
+from towns.words import BESIDE, DesiredState, OperationKind, Status, StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ _BEGINS = {
     OperationKind.BACKUP: "It is backed up now, and goes on running.",
     OperationKind.DESTROY: "It is backed up for the last time; then its machine and its volume go.",
     OperationKind.RESTORE: "It is made anew from its kept backup, and runs.",
+    OperationKind.DRILL: "Its newest snapshot is restored beside it, on a throw-away machine.",
 }
 
 
@@ -47,6 +48,10 @@ def preview(
 
     `name_taken`: another living town of the owner has the name, which a restore has to know.
     """
+    if operation is not None and operation.kind in BESIDE and kind != operation.kind:
+        told = preview(kind, town, None, now, discard=discard, name_taken=name_taken)
+        note = f" Its {operation.kind} is called off." if told.allowed else ""
+        return Preview(told.allowed, told.text + note)
     if operation is not None:
         return _behind(kind, town, operation, discard=discard, name_taken=name_taken)
     if kind == OperationKind.STOP and _is_asleep(town):
@@ -104,6 +109,8 @@ def _behind(
             return Preview(True, "It is stopping already, and stays stopped until somebody asks.")
         case OperationKind.STOP:
             return follows
+    if kind == under_way == OperationKind.RECOVER and operation.automatic:
+        return Preview(True, "Its recovery goes on at once, whatever holds automation back.")
     if kind == under_way:
         return Preview(True, f"Nothing new: its {kind} is under way already.")
     return refused

@@ -47,6 +47,8 @@ class HealthReport:
     restore_snapshot: str | None = None
     restore_error: str | None = None
     draining: bool = False
+    drill_corrupt: tuple[str, ...] | None = None
+    """In a restore drill: what was read and found corrupt. None: it is not a drill."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,16 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-NAMES = ("health sweep", "idle sweep", "drive operations", "deliver alerts")
+NAMES = (
+    "health sweep",
+    "idle sweep",
+    "reconcile sweep",
+    "backups sweep",
+    "drive operations",
+    "deliver alerts",
+    "prepare history",
+    "prune history",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,22 @@ def planned() -> list[Planned]:
             cron(settings.GASTOWN_IDLE_PERIOD_SECONDS),
             slot=True,
         ),
+        Planned(
+            "reconcile sweep",
+            "towns.tasks.sweep_reconcile",
+            cron(settings.GASTOWN_RECONCILE_PERIOD_SECONDS),
+            slot=True,
+        ),
+        Planned(
+            "backups sweep",
+            "towns.tasks.sweep_backups",
+            cron(settings.GASTOWN_BACKUPS_PERIOD_SECONDS),
+            slot=True,
+        ),
         Planned("drive operations", "towns.tasks.drive", cron(60)),
         Planned("deliver alerts", "towns.tasks.deliver_alerts", cron(60)),
+        Planned("prepare history", "towns.tasks.prepare_history", "11 * * * *"),
+        Planned("prune history", "towns.tasks.prune_history", "41 3 * * *"),
     ]
 
 

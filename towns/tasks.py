@@ -1,5 +1,8 @@
 """django-q2's entry points. Each bears running twice."""
 
+import logging
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -7,11 +10,18 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from towns import alerts
+from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
 from towns.models import SweepChunk
 from towns.services import default_services
-from towns.sweeps import health, idle
+from towns.sweeps import backups, health, idle, reconcile
 from towns.sweeps.slots import slot_of
+from towns.upkeep import prune
+
+HISTORY_SECONDS = 60
+"""For so long a task makes figures or prunes; what is left then is another task, since django-q2
+kills one that takes long."""
+log = logging.getLogger(__name__)
 
 
 def drive() -> int:
@@ -47,6 +57,45 @@ def sweep_idle(slot: str) -> int:
     return idle.sweep_idle(default_services(), slot=moment).stopped
 
 
+def sweep_reconcile(slot: str) -> int:
+    """The reconciliation of a scheduled time; returns how many drifts it found."""
+    moment = slot_of(datetime.fromisoformat(slot), settings.GASTOWN_RECONCILE_PERIOD_SECONDS)
+    return len(reconcile.sweep_reconcile(default_services(), slot=moment).handled)
+
+
+def sweep_backups(slot: str) -> int:
+    """The sweep of backups of a scheduled time; returns how many towns it looked at."""
+    moment = slot_of(datetime.fromisoformat(slot), settings.GASTOWN_BACKUPS_PERIOD_SECONDS)
+    return sum(backups.sweep_backups(default_services(), slot=moment).results.values())
+
+
+def clean_up_drills() -> int:
+    """Remove what restore drills have left over; returns how much is still going away."""
+    return left_over.clean_up(default_services()).left
+
+
 def deliver_alerts() -> int:
     """Tell people about alerts; returns how many."""
     return alerts.deliver_alerts(timezone.now())
+
+
+def prepare_history() -> None:
+    """Make partitions ahead and hourly figures."""
+    _goes_on("towns.tasks.prepare_history", prune.prepare(timezone.now(), enough=_time_is_up()))
+
+
+def prune_history() -> None:
+    """Remove what is older than it is kept for."""
+    _goes_on("towns.tasks.prune_history", prune.prune(timezone.now(), enough=_time_is_up()))
+
+
+def _time_is_up() -> Callable[[], bool]:
+    until = time.monotonic() + HISTORY_SECONDS
+    return lambda: time.monotonic() > until
+
+
+def _goes_on(task: str, done: prune.Pruned) -> None:
+    for text in done.left:
+        log.warning("%s The next run tries again.", text)
+    if done.unfinished:
+        async_task(task)

@@ -24,6 +24,7 @@ READY: dict[str, dict[str, Any]] = {
     "restart": {},
     "recover": {"status": Status.ERROR},
     "backup": {},
+    "drill": {"last_snapshot": "20260217T120000Z"},
     "sweep": {},
     "restore": {"status": Status.DESTROYED, "destroyed_at": timezone.now()},
     "destroy": {},

@@ -1,7 +1,8 @@
 """Alerts in the admin."""
 
 import pytest
-from django.test import Client
+import responses
+from django.test import Client, override_settings
 
 from tests.admin.conftest import page
 from tests.factories import NOW, make_town
@@ -28,6 +29,31 @@ def test_one_of_the_fleet_names_its_subject(admin: Client) -> None:
         cause="platform_down", subject="region:ams", severity="critical", message="Hm.", now=NOW
     )
     assert "region:ams" in page(admin, LIST)
+
+
+def test_its_page_says_who_was_told_and_what_went_wrong(admin: Client) -> None:
+    with override_settings(
+        GASTOWN_STAFF_EMAILS=["ops@example.test"],
+        GASTOWN_ALERT_WEBHOOK_URL="https://hooks.test/T0KEN",
+        GASTOWN_ALERT_WEBHOOK_SECRET="a-webhook-secret-for-tests",
+        GASTOWN_ALERT_ATTEMPTS=1,
+    ):
+        alert = alerts.open_alert(
+            cause="platform_down", subject="fleet", severity="critical", message="Hm.", now=NOW
+        )
+        with responses.RequestsMock() as outside:
+            outside.post("https://hooks.test/T0KEN", status=503)
+            alerts.deliver_alerts(NOW)
+        text = page(admin, f"{LIST}{alert.pk}/change/")
+        listed = page(admin, "/admin/towns/delivery/?state__exact=given_up")
+    for shown in ("ops@example.test (staff)", "2026-02-17 12:00:00 UTC", "hooks.test (staff)"):
+        assert shown in text, shown
+    for shown in ("given up", "hooks.test answered 503."):
+        assert shown in text, shown
+        assert shown in listed, shown
+    assert "ops@example.test" not in listed
+    for secret in ("T0KEN", "a-webhook-secret"):
+        assert secret not in text + listed
 
 
 def test_open_ones_and_those_that_are_over(admin: Client) -> None:

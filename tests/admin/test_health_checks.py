@@ -1,5 +1,7 @@
 """Health checks in the admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
@@ -48,3 +50,31 @@ def test_filters(admin: Client, query: str) -> None:
     text = page(admin, f"{LIST}?{query}")
     assert "/wanted" in text
     assert "/other" not in text
+
+
+def test_the_list_is_of_a_day_or_of_a_town(admin: Client) -> None:
+    town, other = make_town(name="mill"), make_town(name="quarry")
+    for days, name in ((0, "said last"), (1, "said before"), (2, "said long ago")):
+        HealthCheck.objects.create(
+            town=town, checked_at=NOW - timedelta(days=days), result="ok", reason=name
+        )
+    HealthCheck.objects.create(town=other, checked_at=NOW, result="ok", reason="said elsewhere")
+
+    def shown(query: str) -> set[str]:
+        text = page(admin, f"{LIST}?{query}")
+        return {
+            name
+            for name in ("said last", "said before", "said long ago", "said elsewhere")
+            if name in text
+        }
+
+    assert shown("") == {"said last", "said elsewhere"}
+    assert shown(f"day={NOW - timedelta(days=1):%Y-%m-%d}") == {"said before"}
+    assert shown(f"town__id__exact={town.pk}") == {"said last", "said before", "said long ago"}
+    assert shown(f"town__id__exact={town.pk}&day={NOW:%Y-%m-%d}") == {"said last"}
+    for nonsense in ("day=x", "day=9999-12-31"):
+        assert shown(nonsense) == {"said last", "said elsewhere"}
+
+
+def test_a_fleet_without_checks_has_an_empty_list(admin: Client) -> None:
+    page(admin, LIST)

@@ -8,14 +8,26 @@ from django.db.models import Model
 from django.test import Client
 
 from tests.admin.conftest import awake_town, page, queries
-from tests.factories import NOW, make_operation, make_town
+from tests.factories import NOW, make_drill, make_operation, make_town
 from towns import addresses, alerts, automation, history
 from towns.history import Actor
-from towns.models import Backup, HealthCheck, Sweep
+from towns.models import Backup, Delivery, HealthCheck, HealthHour, Orphan, Sweep
 from towns.words import OperationKind
 
 pytestmark = pytest.mark.django_db
-MODELS = ("operation", "lifecycleevent", "healthcheck", "alert", "backup", "sweep", "freeze")
+MODELS = (
+    "operation",
+    "lifecycleevent",
+    "healthcheck",
+    "healthhour",
+    "alert",
+    "delivery",
+    "backup",
+    "drill",
+    "sweep",
+    "freeze",
+    "orphan",
+)
 
 
 def live(number: int) -> dict[str, Model]:
@@ -23,15 +35,37 @@ def live(number: int) -> dict[str, Model]:
     town = make_town()
     minute = NOW.replace(minute=number)
     automation.thaw("all", actor=Actor("ann"), now=NOW)
+    alert = alerts.open_alert(
+        cause="stop_failed", town=town, severity="warning", message="it failed", now=NOW
+    )
     return {
         "operation": make_operation(town, OperationKind.STOP, step="await_stopped"),
         "lifecycleevent": history.record(town, "changed", actor=Actor("ann"), now=NOW),
         "healthcheck": HealthCheck.objects.create(town=town, checked_at=NOW, result="ok"),
-        "alert": alerts.open_alert(
-            cause="stop_failed", town=town, severity="warning", message="it failed", now=NOW
+        "healthhour": HealthHour.objects.create(
+            town=town, hour=NOW, checks=20, ok=19, failed=1, unknown=0, downtime_seconds=180
+        ),
+        "alert": alert,
+        "delivery": Delivery.objects.create(
+            alert=alert,
+            news="opened",
+            channel="email",
+            recipient="ops@example.test",
+            audience="staff",
+            created_at=NOW,
+            due_at=NOW,
         ),
         "backup": Backup.objects.create(town=town, snapshot="20260217T120000Z", created_at=NOW),
+        "drill": make_drill(town, result="ok"),
         "sweep": Sweep.objects.create(kind="health", slot=minute, started_at=minute),
+        "orphan": Orphan.objects.create(
+            fly_id=f"vol_{number}",
+            kind="volume",
+            cause="old_volume",
+            town=town,
+            first_seen_at=NOW,
+            last_seen_at=NOW,
+        ),
         "freeze": automation.freeze("all", reason="window", actor=Actor("ann"), now=NOW),
     }
 

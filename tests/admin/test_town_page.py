@@ -97,6 +97,23 @@ def test_settings_are_changed_through_history(admin: Client) -> None:
     assert town.events.get(kind="changed").data == {"idle_timeout_minutes": {"from": 30, "to": 45}}
 
 
+def test_a_hold_has_its_end(admin: Client) -> None:
+    town = awake_town()
+    form = {"idle_timeout_minutes": 30, "auto_stop": "on"}
+    soon = timezone.now().replace(microsecond=0) + timedelta(hours=1)
+    end = {"hold_until_0": f"{soon:%Y-%m-%d}", "hold_until_1": f"{soon:%H:%M:%S}"}
+    assert "A hold needs its reason" in admin.post(path(town), {**form, **end}).content.decode()
+    assert admin.post(path(town), {**form, **end, "hold_reason": "look"}).status_code == 302
+    town.refresh_from_db()
+    assert (town.hold_reason, town.hold_until) == ("look", soon)
+    assert admin.post(path(town), {**form, **end, "hold_reason": "see"}).status_code == 302
+    town.refresh_from_db()
+    assert (town.hold_reason, town.hold_until) == ("see", soon), "its end stays"
+    assert admin.post(path(town), {**form, **end, "hold_reason": ""}).status_code == 302
+    town.refresh_from_db()
+    assert (town.hold_reason, town.hold_until) == ("", None)
+
+
 def test_restarts_are_forgotten(admin: Client) -> None:
     town = awake_town()
     form = {"idle_timeout_minutes": 30, "auto_stop": "on", "clear_restarts": "on"}

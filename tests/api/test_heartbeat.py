@@ -74,6 +74,44 @@ def test_a_clock_that_is_11_minutes_ahead_is_refused_with_a_sentence() -> None:
     assert answer.json()["detail"].startswith("created_at is 11 min in the future")
 
 
+@pytest.mark.parametrize("name", ["99991231T235959Z", "20991231T000000Z"])
+def test_a_snapshot_that_is_ahead_of_our_clock_is_refused_and_stored_nowhere(name: str) -> None:
+    town = make_town()
+    answer = send(town, snapshot=name)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"Snapshot {name} is ahead of our clock")
+    town.refresh_from_db()
+    assert (town.last_snapshot, town.last_backup_at) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["20260231T120000Z", "99999999T999999Z", "00000101T000000Z", "20260217T250000Z", ""]
+)
+def test_a_snapshot_of_no_date_is_refused(name: str) -> None:
+    town = make_town()
+    answer = send(town, snapshot=name)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "#/snapshot"
+    town.refresh_from_db()
+    assert (town.last_snapshot, town.last_backup_at) == ("", None)
+
+
+def test_a_clock_that_is_a_minute_ahead_is_borne_but_nothing_is_backed_up_in_the_future() -> None:
+    town = make_town()
+    ahead = timezone.now() + timedelta(minutes=1)
+    answer = send(town, created_at=ahead.isoformat(), snapshot=f"{ahead:%Y%m%dT%H%M%SZ}")
+    assert answer.json() == {"noted": True}
+    town.refresh_from_db()
+    assert town.last_backup_at is not None
+    assert town.last_backup_at <= timezone.now()
+
+
+def test_a_time_without_its_offset_is_refused() -> None:
+    answer = send(make_town(), created_at="2026-02-17T12:00:00")
+    assert answer.status_code == 422
+    assert "with its offset" in answer.json()["detail"]
+
+
 def test_gitpod_4671_an_older_generation_is_not_noted() -> None:
     town = make_town(generation=2)
     assert send(town, generation=1).json() == {"noted": False}

@@ -1,10 +1,12 @@
 """History in the API."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 
 from tests.api.conftest import JsonClient
-from tests.factories import NOW, make_operation, make_town
+from tests.factories import NOW, make_drill, make_operation, make_town
 from towns import alerts, history
 from towns.history import Actor
 from towns.models import Backup, HealthCheck
@@ -33,6 +35,17 @@ def test_it_works(client: JsonClient, owner: User) -> None:
     assert first(f"/towns/{town.pk}/backups")["snapshot"] == "20260217T120000Z"
     assert first("/alerts")["town"] == str(town.pk)
     assert client.send("get", f"/operations/{operation.pk}").json()["kind"] == "backup"
+
+
+def test_backups_say_whether_they_are_known_to_restore(client: JsonClient, owner: User) -> None:
+    town = make_town(owner=owner)
+    path = f"/towns/{town.pk}/backups"
+    assert client.send("get", path).json()["last_drill"] is None
+    make_drill(town, result="corrupt", reason="config.tar", fell_back_to="20260217T115500Z")
+    make_drill(town, result="", finished_at=None, began_at=NOW + timedelta(hours=1))
+    drill = client.send("get", path).json()["last_drill"]
+    assert (drill["result"], drill["fell_back_to"]) == ("corrupt", "20260217T115500Z")
+    assert (drill["seconds"], drill["finished_at"]) == (40.0, "2026-02-17T12:00:40Z")
 
 
 @pytest.mark.parametrize("path", ["health", "events", "operations", "backups"])

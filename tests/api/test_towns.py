@@ -250,6 +250,7 @@ def test_settings_are_changed_and_kept_in_history(client: JsonClient, owner: Use
         ({"auto_stop": None}, 422),
         ({}, 422),
         ({"hold_reason": "x"}, 403),
+        ({"hold_until": None}, 403),
         ({"clear_restarts": True}, 403),
     ],
 )
@@ -258,6 +259,20 @@ def test_what_owners_may_not_change_is_refused(
 ) -> None:
     town = make_town(owner=owner)
     assert client.send("patch", f"/towns/{town.pk}", body).status_code == status
+
+
+def test_a_hold_ends_by_itself(staff: JsonClient, owner: User) -> None:
+    town, now = make_town(owner=owner), timezone.now()
+    path, soon, later = f"/towns/{town.pk}", now + timedelta(hours=1), now + timedelta(hours=2)
+    assert staff.send("patch", path, {"hold_until": soon.isoformat()}).status_code == 422
+    body = {"hold_reason": "look", "hold_until": soon.isoformat()}
+    assert staff.send("patch", path, body).status_code == 200
+    assert staff.send("patch", path, {"hold_until": later.isoformat()}).status_code == 200
+    town.refresh_from_db()
+    assert (town.hold_reason, town.hold_until) == ("look", later)
+    assert staff.send("patch", path, {"hold_until": None}).status_code == 200
+    town.refresh_from_db()
+    assert (town.hold_reason, town.hold_until) == ("look", None)
 
 
 def test_staff_hold_a_town(staff: JsonClient, owner: User) -> None:

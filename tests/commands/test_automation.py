@@ -7,7 +7,7 @@ import pytest
 from tests.commands.conftest import Call
 from tests.world import World
 from towns import automation
-from towns.models import Breaker, Freeze
+from towns.models import Breaker, Freeze, MaintenanceWindow
 
 pytestmark = pytest.mark.django_db
 
@@ -44,8 +44,51 @@ def test_status_as_json(call: Call, world: World) -> None:
     found = call("automation", "status", "--json").json
     [freeze], [breaker] = found["freezes"], found["breakers"]
     assert (freeze["scope"], freeze["reason"], freeze["until"]) == ("all", "window", None)
-    assert breaker == {"scope": "region:ams", "state": "open", "reason": "61 % fail"}
+    assert (breaker["scope"], breaker["state"]) == ("region:ams", "open")
+    assert (breaker["reason"], found["windows"]) == ("61 % fail", [])
     assert "breaker open: region:ams: 61 % fail" in call("automation", "status").out
+
+
+def test_a_maintenance_window_is_planned_shown_and_ended(call: Call, world: World) -> None:
+    words = ("--scope", "region:ams", "--reason", "new hosts")
+    told = call("automation", "maintenance", *words, "--minutes", "30").out
+    window = MaintenanceWindow.objects.get()
+    assert (window.since, window.until) == (world.now, world.now + timedelta(minutes=30))
+    assert told.startswith(f"Planned: window {window.pk}.\nmaintenance {window.pk}: region:ams")
+    [shown] = call("automation", "status", "--json").json["windows"]
+    assert (shown["id"], shown["reason"]) == (window.pk, "new hosts")
+    assert call("automation", "maintenance", "--end", str(window.pk)).code == 0
+    assert "Automation runs" in call("automation", "status").out
+    assert call("automation", "maintenance", "--end", str(window.pk)).code == 2
+
+
+def test_a_window_lies_ahead_and_is_about_one_town(call: Call, world: World) -> None:
+    town = world.create_town("mill")
+    since, until = "2026-02-17T22:00Z", "2026-02-17T23:30"
+    words = ("--from", since, "--until", until, "--reason", "upgrade")
+    call("automation", "maintenance", "--scope", "town:ada/mill", *words)
+    window = MaintenanceWindow.objects.get()
+    assert window.scope == f"town:{town.pk}"
+    assert (window.since.hour, window.until.hour, window.until.minute) == (22, 23, 30)
+    shown = call("automation", "status").out
+    assert "from 2026-02-17 22:00:00 UTC until 2026-02-17 23:30:00 UTC" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--minutes", "5", "--reason", "x"),
+        ("--scope", "fleet", "--reason", "x"),
+        ("--scope", "fleet", "--minutes", "5"),
+        ("--scope", "fleet", "--minutes", "0", "--reason", "x"),
+        ("--scope", "regions", "--minutes", "5", "--reason", "x"),
+        ("--scope", "town:nobody", "--minutes", "5", "--reason", "x"),
+        ("--scope", "fleet", "--until", "soon", "--reason", "x"),
+    ],
+)
+def test_a_senseless_window_is_bad_usage(call: Call, words: tuple[str, ...]) -> None:
+    assert call("automation", "maintenance", *words).code == 2
+    assert not MaintenanceWindow.objects.exists()
 
 
 @pytest.mark.parametrize(

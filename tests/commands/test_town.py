@@ -163,6 +163,19 @@ def test_several_at_once_tell_who_was_refused(call: Call, town: Town) -> None:
     assert "alice/mill is stopped already." in ended.err
 
 
+def test_a_hold_has_its_time(call: Call, world: World) -> None:
+    world.create_town("mill")
+    told = call("town", "set", "mill", "--hold", "look", "--for", "30").out
+    assert "on hold                look (until 2026-02-17 12:30:00 UTC)" in told
+    assert Town.objects.get().hold_until == world.now + timedelta(minutes=30)
+    world.advance(1801)
+    assert "on hold" not in call("town", "show", "mill").out
+    assert call("town", "set", "mill", "--for", "30").code == 2
+    assert call("town", "set", "mill", "--hold", "x", "--for", "0").code == 2
+    call("town", "set", "mill", "--release")
+    assert Town.objects.filter(hold_reason="", hold_until=None).exists()
+
+
 def test_settings_are_changed(call: Call, town: Town) -> None:
     words = ["--idle-timeout", "60", "--auto-stop", "off", "--keep-awake", "90", "--hold", "look"]
     assert call("town", "set", "harbour", *words).code == 0

@@ -3,10 +3,15 @@
 from towns.admin import (  # noqa: F401  (importing registers them)
     alert,
     backup,
+    delivery,
+    drill,
     freeze,
     health_check,
+    health_hour,
     lifecycle_event,
     operation,
+    orphan,
     sweep,
     town,
+    window,
 )

@@ -5,9 +5,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, facts, tag, town_link, when
+from towns.admin.delivery import next_try, state_of
+from towns.admin.display import exact, facts, table, tag, town_link, when
 from towns.admin.filters import OpenFilter
 from towns.models import Alert
+from towns.readable import utc
+
+_HEADS = ("News", "Channel", "To", "State", "Told, or next try", "Tries", "Last error")
 
 
 @admin.register(Alert)
@@ -29,9 +33,10 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
         exact("resolved_at"),
         "resolution",
         exact("notified_at"),
+        "told",
         "details",
     )
-    readonly_fields = ("about", "severity_tag", "details")
+    readonly_fields = ("about", "severity_tag", "told", "details")
 
     @admin.display(description="opened", ordering="id")
     def opened(self, alert: Alert) -> SafeString | str:
@@ -52,6 +57,23 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
     def closed(self, alert: Alert) -> SafeString | str:
         """When it was resolved, or that it is open."""
         return "open" if alert.resolved_at is None else when(alert.resolved_at, timezone.now())
+
+    @admin.display(description="told to")
+    def told(self, alert: Alert) -> SafeString | str:
+        """Its deliveries: who was told what, and what went wrong in that."""
+        rows = [
+            (
+                delivery.news,
+                delivery.channel,
+                f"{delivery.recipient} ({delivery.audience})",
+                state_of(delivery),
+                utc(delivery.sent_at) if delivery.sent_at else next_try(delivery),
+                delivery.attempts,
+                delivery.last_error,
+            )
+            for delivery in alert.deliveries.order_by("pk")
+        ]
+        return table(_HEADS, rows) if rows else "nobody"
 
     @admin.display(description="details")
     def details(self, alert: Alert) -> SafeString | str:

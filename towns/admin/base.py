@@ -57,7 +57,7 @@ class OpsAdmin(ModelAdmin[M]):
 class ReadOnlyAdmin(OpsAdmin[M]):
     """Shows rows that only the project itself writes."""
 
-    actions = None
+    actions: tuple[str, ...] | None = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds rows by hand."""

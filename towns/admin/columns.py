@@ -7,12 +7,13 @@ from django.utils.safestring import SafeString
 
 from towns.admin.display import NOTHING, operation_link, tag, when
 from towns.admin.health_check import polecats
-from towns.facts import idle_facts
+from towns.backup_policy import is_stale
+from towns.facts import backup_facts, idle_facts
 from towns.models import Town
 from towns.policy import awake_because, idle_stop_at
-from towns.presenting import open_operation
+from towns.presenting import last_drill, open_operation
 from towns.readable import ago, used, utc
-from towns.rules import idle_rules
+from towns.rules import idle_rules, stale_after
 from towns.words import ACTIVE, Status
 
 ASLEEP = frozenset({Status.STOPPED, Status.DESTROYED})
@@ -135,12 +136,36 @@ class TownColumns:
         """When the daemon last beat."""
         return when(town.last_heartbeat_at, timezone.now())
 
+    @admin.display(description="last backup", ordering="last_backup_at")
+    def backup_age(self, town: Town) -> SafeString | str:
+        """The age of its last good snapshot; marked where that is too old for a town that runs."""
+        if town.last_backup_at is None:
+            return NOTHING
+        now = timezone.now()
+        moment = when(town.last_backup_at, now)
+        if not is_stale(backup_facts(town), town.last_backup_at, now, stale_after()):
+            return moment
+        return format_html("{} {}", moment, tag("stale"))
+
     @admin.display(description="last backup")
     def backup_told(self, town: Town) -> SafeString | str:
-        """Its age and name."""
+        """Its age and name, and when R2 was last asked whether it is there."""
         if town.last_backup_at is None:
             return "none"
-        return format_html("{} ({})", when(town.last_backup_at, timezone.now()), town.last_snapshot)
+        told = format_html("{} ({})", self.backup_age(town), town.last_snapshot)
+        if town.backups_checked_at is None:
+            return format_html("{}, not looked at in R2 yet", told)
+        seen = when(town.backups_checked_at, timezone.now())
+        return format_html("{}, looked at in R2 {}", told, seen)
+
+    @admin.display(description="last restore drill")
+    def drill_told(self, town: Town) -> SafeString | str:
+        """Whether its backup is known to restore."""
+        drill = last_drill(town)
+        if drill is None:
+            return "never: nobody knows whether its backup restores"
+        moment = when(drill.finished_at, timezone.now())
+        return format_html("{} {}. {}", tag(drill.result), moment, drill.reason)
 
     @admin.display(description="can be restored until")
     def restorable(self, town: Town) -> str:

@@ -1,6 +1,7 @@
 """Pieces of pages: tags, moments, documents."""
 
 import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from towns.models import Operation, Town
+from towns.models import Drill, Operation, Town
 from towns.readable import ago, utc
 from towns.words import CheckResult, OperationState, Status
 
@@ -26,8 +27,14 @@ _TONES: dict[str, str] = {
     OperationState.SUCCEEDED: "good",
     OperationState.SUPERSEDED: "quiet",
     OperationState.OPEN: "busy",
+    Drill.Result.CORRUPT: "bad",
+    Drill.Result.INCONCLUSIVE: "quiet",
+    "stale": "warn",
     "critical": "bad",
     "warning": "warn",
+    "sent": "good",
+    "skipped": "quiet",
+    "given_up": "bad",
 }
 
 
@@ -80,6 +87,20 @@ def operation_link(operation: Operation | None) -> SafeString | str:
         '<a href="{}">{}</a>',
         reverse("admin:towns_operation_change", args=[operation.pk]),
         text.replace("_", " "),
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
+    """A table among the fields of a page."""
+    return format_html(
+        '<div class="ops-scroll"><table class="ops-table"><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>",
+        format_html_join("", '<th scope="col">{}</th>', ((head,) for head in heads)),
+        format_html_join(
+            "",
+            "<tr>{}</tr>",
+            ((format_html_join("", "<td>{}</td>", ((cell,) for cell in row)),) for row in rows),
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from towns.admin.filters import LifeFilter
 from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
 from towns.admin.town_page import page_context
+from towns.causes import grouped
 from towns.history import Actor
 from towns.models import Town
 from towns.presenting import presentable
@@ -53,6 +54,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         "health_tag",
         "interaction",
         "idle_left",
+        "backup_age",
         "region",
     )
     list_filter = (LifeFilter, "status", "last_result", "desired_state", "auto_stop", "region")
@@ -61,6 +63,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
     ordering = ("-created_at", "-id")
     actions = [_admin_action(action) for action in ACTIONS.values()]
     change_form_template = "admin/towns/town/change_form.html"
+    change_list_template = "admin/towns/town/change_list.html"
     fieldsets = (
         (None, {"fields": ("status_told", "desired_state", "check_told", "restorable")}),
         ("Idleness", {"fields": ("interaction", "awake", "planned_stop", *CHANGEABLE)}),
@@ -70,8 +73,9 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         ),
         (
             "Latest figures",
-            {"fields": ("processes", "work", "disk", "memory", "cpu", "heartbeat", "backup_told")},
+            {"fields": ("processes", "work", "disk", "memory", "cpu", "heartbeat")},
         ),
+        ("Backups", {"fields": ("backup_told", "drill_told")}),
         (
             "Where it is",
             {
@@ -176,6 +180,14 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         except actions.NotAllowed as error:
             messages.error(request, f"Not made: {error.reason}")
             return redirect("admin:towns_town_add")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, with what the failing towns share above it."""
+        failing, groups = grouped()
+        context = {"ops_failing": len(failing), "ops_groups": groups[:5]}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
         self,

@@ -13,7 +13,7 @@ from towns.history import Actor
 from towns.models import Operation, Town
 from towns.presenting import open_operation
 from towns.preview import Preview, preview
-from towns.words import ACTIVE, OperationKind, OperationState, Status
+from towns.words import ACTIVE, BESIDE, OperationKind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ ACTIONS = {
         TownAction("restart", "Restart", OperationKind.RESTART),
         TownAction("recover", "Recover", OperationKind.RECOVER),
         TownAction("backup", "Back up", OperationKind.BACKUP),
+        TownAction("drill", "Drill", OperationKind.DRILL),
         TownAction("sweep", "Sweep now", None),
         TownAction("restore", "Restore", OperationKind.RESTORE),
         TownAction("destroy", "Destroy", OperationKind.DESTROY),
@@ -108,6 +109,8 @@ def request(
             )
         case OperationKind.BACKUP:
             return actions.request_backup(town_id, actor=actor, now=now, reason=reason)
+        case OperationKind.DRILL:
+            return actions.request_drill(town_id, actor=actor, now=now, reason=reason)
         case OperationKind.RESTORE:
             return actions.request_restore(town_id, actor=actor, now=now, reason=reason)
         case OperationKind.DESTROY:
@@ -131,7 +134,7 @@ def _sweep_preview(town: Town, operation: Operation | None) -> Preview:
         return Preview(
             False, f"{town} is {town.status}: only running and unhealthy ones are asked."
         )
-    if operation is not None and operation.state == OperationState.OPEN:
+    if operation is not None and operation.is_open and operation.kind not in BESIDE:
         return Preview(False, f"{town} can't be asked now: {operation.kind} is under way.")
     return Preview(True, "Its sandbox is asked now how it is, and what follows is done.")
 

@@ -20,7 +20,8 @@ from towns.changes import (
 from towns.models import Town
 
 T = TypeVar("T")
-CHANGEABLE = ("idle_timeout_minutes", "auto_stop", "keep_awake_until", "hold_reason")
+HOLD = ("hold_reason", "hold_until")
+CHANGEABLE = ("idle_timeout_minutes", "auto_stop", "keep_awake_until", *HOLD)
 
 
 if TYPE_CHECKING:
@@ -46,12 +47,19 @@ class TownChangeForm(TownModelForm):
             "auto_stop": "Whether it is stopped for being idle at all.",
             "keep_awake_until": "It is not stopped for being idle before this time (UTC).",
             "hold_reason": "While there is one, no automatic action touches the town.",
+            "hold_until": "When the hold ends by itself (UTC); empty: when it is released.",
         }
 
     def clean(self) -> dict[str, Any]:
-        """Checks only what was changed: a keep-awake that is over may stand."""
+        """Checks only what was changed: a keep-awake that is over may stand. A hold and its end
+        are one thing; an empty reason releases it, whatever its end is."""
         super().clean()
-        given = {n: v for n, v in self.cleaned_data.items() if n in self.changed_data}
+        names = set(self.changed_data)
+        if names & set(HOLD):
+            names |= set(HOLD)
+        given = {n: v for n, v in self.cleaned_data.items() if n in names}
+        if "hold_reason" in self.changed_data and not given.get("hold_reason"):
+            given["hold_until"] = None
         try:
             self.changes = validated_changes(now=timezone.now(), **given)
         except InvalidChange as error:

@@ -15,6 +15,7 @@ from towns.admin.town_actions import ACTIONS, TownAction, may, may_discard, prev
 from towns.models import Operation, Town
 from towns.presenting import open_operation
 from towns.readable import size, used
+from towns.why import why
 
 ROWS = 10
 
@@ -45,6 +46,7 @@ def page_context(
     operation = open_operation(town)
     return {
         "ops_buttons": _buttons(town, user, now),
+        "ops_why": list(why(town, now).parts(now)),
         "ops_operation": operation,
         "ops_steps": None if operation is None else steps_table(operation),
         "ops_tables": [
@@ -52,6 +54,7 @@ def page_context(
             _operations(town, now),
             _checks(town, now),
             _backups(town, now),
+            _drills(town, now),
             _alerts(town, now),
         ],
     }
@@ -136,6 +139,21 @@ def _backups(town: Town, now: datetime) -> Table:
     ]
     heads = ("Made", "Snapshot", "Kind", "Verified", "Size", "Where")
     return Table("Verified backups", heads, rows, _more("backup", town))
+
+
+def _drills(town: Town, now: datetime) -> Table:
+    rows: list[tuple[Any, ...]] = [
+        (
+            when(drill.began_at, now),
+            tag(drill.result) if drill.result else tag("busy", "under way"),
+            drill.snapshot,
+            drill.fell_back_to,
+            drill.reason,
+        )
+        for drill in town.drills.all()[:ROWS]
+    ]
+    heads = ("Began", "Result", "Snapshot", "Fell back to", "Why")
+    return Table("Restore drills", heads, rows, _more("drill", town))
 
 
 def _alerts(town: Town, now: datetime) -> Table:

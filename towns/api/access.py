@@ -13,7 +13,11 @@ from towns.models import Town
 from towns.presenting import presentable
 from towns.words import OperationKind
 
-OWNER_MAY = frozenset(OperationKind) - {OperationKind.PROVISION, OperationKind.RECOVER}
+OWNER_MAY = frozenset(OperationKind) - {
+    OperationKind.PROVISION,
+    OperationKind.RECOVER,
+    OperationKind.DRILL,
+}
 """What owners may ask for their own towns; staff need the permission of each."""
 
 

@@ -8,9 +8,10 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from towns.actions import NotAllowed
-from towns.api import doing, heartbeat, lists, towns
+from towns.api import automation, doing, heartbeat, lists, towns
 from towns.api.access import SessionAuth
 from towns.api.problems import Problem, as_problem, problem_response
+from towns.api.reading import StrictParser
 from towns.changes import InvalidChange
 
 _ERRORS: list[type[Exception]] = [
@@ -29,6 +30,7 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
         title="Gastown Ops",
         version="1",
         urls_namespace=namespace,
+        parser=StrictParser(),
         description="Errors are `application/problem+json` (RFC 9457).",
         **settings,
     )
@@ -43,7 +45,7 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
 
 
 api = _make("api", auth=SessionAuth())
-for _router in (towns.router, doing.router, lists.router):
+for _router in (towns.router, doing.router, lists.router, automation.router):
     api.add_router("", _router)
 
 sandbox_api = _make("sandbox-api", docs_url=None, openapi_url=None)

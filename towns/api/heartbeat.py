@@ -1,7 +1,7 @@
 """`POST /api/gastown/heartbeat`: a sandbox tells of its newest snapshot. A hint, never a proof."""
 
 import hmac
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -12,6 +12,7 @@ from towns.api.access import SandboxKey, SandboxRequest, forbidden
 from towns.api.problems import Problem
 from towns.api.shapes import Heartbeat
 from towns.models import Town
+from towns.services.r2_documents import stamp_time
 
 router = Router(tags=["sandbox"])
 AHEAD = timedelta(minutes=2)
@@ -26,21 +27,30 @@ def heartbeat(request: SandboxRequest, body: Heartbeat) -> dict[str, bool]:
     key = addresses.town_key(town) if town else ""
     if town is None or not hmac.compare_digest(key.encode(), request.auth.encode()):
         raise forbidden()
-    if body.created_at.tzinfo is None:
-        raise Problem(422, "created_at needs its offset, such as 2026-02-17T12:00:00Z.", "invalid")
     now = timezone.now()
-    if body.created_at > now + AHEAD:
-        minutes = (body.created_at - now).total_seconds() / 60
-        raise Problem(
-            422,
-            f"created_at is {minutes:.0f} min in the future: the sandbox's clock is wrong, or "
-            "ours. The snapshot is in R2 all the same; nothing was noted.",
-            "clock",
-        )
+    _refuse_the_future(body, now)
     if body.held or body.generation < town.generation:
         return {"noted": False}
-    newer = Q(last_backup_at__isnull=True) | Q(last_backup_at__lt=body.created_at)
+    made_at = min(body.created_at, now)
+    newer = Q(last_backup_at__isnull=True) | Q(last_backup_at__lt=made_at)
     noted = Town.objects.filter(newer, pk=town.pk, destroyed_at=None).update(
-        last_backup_at=body.created_at, last_snapshot=body.snapshot
+        last_backup_at=made_at, last_snapshot=body.snapshot
     )
     return {"noted": noted == 1}
+
+
+def _refuse_the_future(body: Heartbeat, now: datetime) -> None:
+    """Raise Problem for times that would pass for the newest for ever after."""
+    named = stamp_time(body.snapshot)
+    for what, moment in (
+        ("created_at is", body.created_at),
+        (f"Snapshot {body.snapshot} is ahead of our clock, by its name", named),
+    ):
+        if moment is not None and moment > now + AHEAD:
+            minutes = (moment - now).total_seconds() / 60
+            raise Problem(
+                422,
+                f"{what} {minutes:.0f} min in the future: the sandbox's clock is wrong, or "
+                "ours. The snapshot is in R2 all the same; nothing was noted.",
+                "clock",
+            )

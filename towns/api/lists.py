@@ -10,10 +10,10 @@ from pydantic import Field
 from towns.api.access import ApiRequest, visible_town
 from towns.api.paging import ALERTS, BACKUPS, CHECKS, EVENTS, OPERATIONS, Page, Paging
 from towns.api.problems import not_found
-from towns.api.shapes import AlertOut, BackupOut, CheckOut, EventOut, OperationOut
+from towns.api.shapes import AlertOut, BackupOut, CheckOut, DrillOut, EventOut, OperationOut
 from towns.api.towns import noted
 from towns.models import Alert, Backup, HealthCheck, LifecycleEvent, Operation, Town
-from towns.presenting import iso, operation_facts
+from towns.presenting import drill_facts, iso, last_drill, operation_facts
 from towns.words import CheckResult, InteractionKind, OperationKind, OperationState
 
 router = Router(tags=["history"])
@@ -102,12 +102,19 @@ def operations(
     return {"items": [operation_facts(one) for one in rows], "next_cursor": cursor}
 
 
-@router.get("/towns/{uuid:town_id}/backups", response=Page[BackupOut], summary="Backups")
+class BackupPage(Page[BackupOut]):
+    """Backups, and whether they are known to restore."""
+
+    last_drill: DrillOut | None
+
+
+@router.get("/towns/{uuid:town_id}/backups", response=BackupPage, summary="Backups")
 def backups(
     request: ApiRequest, town_id: UUID, paging: Query[Paging], peek: bool = False
 ) -> dict[str, Any]:
-    """Snapshots that we have verified."""
-    rows, cursor = BACKUPS.page(Backup.objects.filter(town=_town(request, town_id, peek)), paging)
+    """Snapshots that we have verified, and the last restore drill: whether they restore."""
+    town = _town(request, town_id, peek)
+    rows, cursor = BACKUPS.page(Backup.objects.filter(town=town), paging)
     names = (
         "id",
         "snapshot",
@@ -119,7 +126,11 @@ def backups(
         "held",
         "gone_at",
     )
-    return {"items": [_plain(one, *names) for one in rows], "next_cursor": cursor}
+    return {
+        "items": [_plain(one, *names) for one in rows],
+        "next_cursor": cursor,
+        "last_drill": drill_facts(last_drill(town)),
+    }
 
 
 @router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="An operation")

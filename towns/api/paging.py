@@ -13,6 +13,7 @@ from ninja import Schema
 from pydantic import Field
 
 from towns.api.problems import Problem
+from towns.api.reading import in_utc
 
 ItemT = TypeVar("ItemT")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -70,13 +71,10 @@ class Keyset:
             key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
             if self.time is None:
                 (pk,) = key
-                return _bounded(self.id_type(pk)), None
+                return self._id(pk), None
             pk, text = key
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise ValueError("no offset")
-            return _bounded(self.id_type(pk)), moment
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            return self._id(pk), in_utc(datetime.fromisoformat(text))
+        except (ValueError, TypeError, RecursionError) as error:
             raise Problem(
                 422,
                 "That cursor is not one of this list. Begin again without it.",
@@ -84,12 +82,14 @@ class Keyset:
                 [{"parameter": "cursor", "detail": "It is not one of this list."}],
             ) from error
 
-
-def _bounded(pk: Any) -> Any:
-    """A number that a database column can hold, or ValueError."""
-    if isinstance(pk, int) and not 0 <= pk < 2**63:
-        raise ValueError("out of range")
-    return pk
+    def _id(self, text: object) -> Any:
+        """An id as `_cursor` wrote it, that a column can hold; else ValueError."""
+        if not isinstance(text, str):
+            raise ValueError("no text")
+        pk = self.id_type(text)
+        if isinstance(pk, int) and not 0 <= pk < 2**63:
+            raise ValueError("out of range")
+        return pk
 
 
 TOWNS = Keyset(UUID, "created_at")

@@ -1,13 +1,11 @@
 """Errors of the API as `application/problem+json` (RFC 9457), each with one clear sentence."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from towns.actions import NotAllowed
@@ -15,8 +13,7 @@ from towns.changes import InvalidChange
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:gastown-ops:problem:"
-_PREFIX = "/api/"
-_SENTENCES = {
+SENTENCES = {
     400: "The request can't be understood.",
     401: "Sign in first.",
     403: "That is not allowed. An unsafe request needs its CSRF token.",
@@ -69,13 +66,15 @@ def as_problem(error: Exception) -> Problem:
         case ValidationError():
             return _invalid_input(error.errors)
         case AuthenticationError():
-            return Problem(401, _SENTENCES[401])
-        case HttpError(status_code=400):  # the parser's
+            return Problem(401, SENTENCES[401])
+        case HttpError(__cause__=Problem() as refused):  # the parser's own
+            return refused
+        case HttpError(status_code=400):  # ninja's, of a body that is no JSON
             return Problem(400, "The body is not valid JSON.", "malformed")
         case HttpError():
-            return Problem(error.status_code, _SENTENCES.get(error.status_code, error.message))
+            return Problem(error.status_code, SENTENCES.get(error.status_code, error.message))
         case Http404():
-            return Problem(404, _SENTENCES[404])
+            return Problem(404, SENTENCES[404])
     raise error
 
 
@@ -113,36 +112,3 @@ _MESSAGES = {
     "extra_forbidden": "There is no such field, or it can't be changed",
     "missing": "This is required",
 }
-
-
-class ProblemMiddleware:
-    """Turns whatever else fails under /api/ (no such path, method, CSRF, a crash) into a problem.
-
-    Django's own answers are HTML, with settings and a traceback when DEBUG is on.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self._get_response(request)
-        if not request.path.startswith(_PREFIX):
-            return response
-        if response.status_code >= 400 and response.get("Content-Type") != CONTENT_TYPE:
-            response = _translated(request, response)
-        response.headers.setdefault("Cache-Control", "private, no-store")
-        return response
-
-
-def _translated(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
-    status = response.status_code
-    sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
-    if status == 405:
-        allowed = ", ".join(sorted(response["Allow"].split(", ")))
-        sentence = f"{request.method} is not possible here, only {allowed}."
-    translated = problem_response(request, Problem(status, sentence))
-    translated.cookies = response.cookies
-    for name in ("Allow", "Retry-After"):
-        if name in response:
-            translated[name] = response[name]
-    return translated

@@ -1,13 +1,14 @@
 """What comes in and what goes out, as the OpenAPI document describes it."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from towns.api.reading import Moment
 from towns.changes import REASON_LENGTH
+from towns.services.r2_documents import stamp_time
 
 
 class Input(Schema):
@@ -31,8 +32,9 @@ class Change(Input):
     idle_timeout_minutes: int | None = None
     auto_stop: bool | None = None
     keep_awake_minutes: int | None = Field(None, description="0 or null ends it.")
-    keep_awake_until: datetime | None = None
-    hold_reason: str | None = None
+    keep_awake_until: Moment | None = None
+    hold_reason: str | None = Field(None, description='null or "" releases it.')
+    hold_until: Moment | None = Field(None, description="null: until it is released.")
     clear_restarts: bool = False
 
 
@@ -63,12 +65,18 @@ class Interaction(Input):
     message: bool = False
 
 
+def _dated(snapshot: str) -> str:
+    if stamp_time(snapshot) is None:
+        raise ValueError("A snapshot is named by its time, and there is no such time.")
+    return snapshot
+
+
 class Heartbeat(Schema):
     """What a sandbox tells after each snapshot."""
 
     town_id: UUID
-    snapshot: str = Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")
-    created_at: datetime
+    snapshot: Annotated[str, AfterValidator(_dated)] = Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")
+    created_at: Moment
     generation: int = 0
     held: bool = False
 
@@ -130,6 +138,47 @@ class TownOut(Schema):
     created_at: str
 
 
+class RuleOut(Schema):
+    """The status event: what decided, by whom, with which inputs."""
+
+    kind: str
+    actor: str
+    automatic: bool
+    inputs: dict[str, Any]
+
+
+class HeldOut(Schema):
+    """What holds the town awake, or automation back from it; `until` null: no known end."""
+
+    cause: str
+    text: str
+    until: str | None
+
+
+class NextOut(Schema):
+    """What will happen if nothing else does; `at` null: at no known time."""
+
+    what: str
+    text: str
+    at: str | None
+
+
+class WhyOut(Schema):
+    """What a town is, by which rule, what holds it, and what happens next."""
+
+    id: UUID
+    town: str
+    status: str
+    since: str
+    reason: str
+    wanted: str
+    rule: RuleOut | None
+    notes: list[str]
+    held: list[HeldOut]
+    next: list[NextOut]
+    to_do: list[str]
+
+
 class CheckOut(Schema):
     """One health check; figures are null where they are unknown."""
 
@@ -169,6 +218,22 @@ class BackupOut(Schema):
     files: int
     held: bool
     gone_at: str | None
+
+
+class DrillOut(Schema):
+    """A restore drill: `result` is ok, corrupt, failed, or inconclusive, which proves nothing.
+    Bytes, seconds."""
+
+    id: UUID
+    snapshot: str
+    result: str
+    reason: str
+    fell_back_to: str
+    bytes: int | None
+    seconds: float | None
+    automatic: bool
+    began_at: str
+    finished_at: str | None
 
 
 class AlertOut(Schema):

@@ -16,7 +16,7 @@ from towns.api.access import ApiRequest, Caller, visible_town
 from towns.api.idempotency import once
 from towns.api.paging import TOWNS, Page, Paging
 from towns.api.problems import Problem, invalid
-from towns.api.shapes import Change, Interaction, NewTown, TownOut
+from towns.api.shapes import Change, Interaction, NewTown, TownOut, WhyOut
 from towns.changes import (
     UNSET,
     validated_changes,
@@ -26,6 +26,7 @@ from towns.changes import (
 )
 from towns.models import Town
 from towns.presenting import presentable, town_facts
+from towns.why import why
 from towns.words import InteractionKind, Status
 
 router = Router(tags=["towns"])
@@ -110,14 +111,26 @@ def show_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict[st
     return town_facts(town, now=timezone.now())
 
 
+@router.get("/towns/{uuid:town_id}/why", response=WhyOut, summary="Why a town is as it is")
+def explain_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict[str, Any]:
+    """What it is, by which rule, what holds it, and what happens next and at what time. A call by
+    the owner like any other; `?peek=1` is for pollers."""
+    town = visible_town(request.auth, town_id)
+    if noted(request.auth, town, InteractionKind.API, peek=peek):
+        town = visible_town(request.auth, town_id)
+    return why(town, timezone.now()).as_json()
+
+
 @router.patch("/towns/{uuid:town_id}", response=TownOut, summary="Change a town")
 def change_town(request: ApiRequest, town_id: UUID, body: Change) -> dict[str, Any]:
     """Change settings; each change is in the town's history."""
     caller, now = request.auth, timezone.now()
     town = visible_town(caller, town_id)
     given = body.model_dump(exclude_unset=True)
-    if not caller.owns(town) or {"hold_reason", "clear_restarts"} & given.keys():
+    if not caller.owns(town) or {"hold_reason", "hold_until", "clear_restarts"} & given.keys():
         caller.require("change_town")
+    if given.get("hold_until") is not None:
+        given.setdefault("hold_reason", town.hold_reason)
     for name in ("idle_timeout_minutes", "auto_stop"):
         if name in given and given[name] is None:
             raise invalid(name, "This can't be null.")
@@ -132,6 +145,7 @@ def change_town(request: ApiRequest, town_id: UUID, body: Change) -> dict[str, A
                 "keep_awake_minutes",
                 "keep_awake_until",
                 "hold_reason",
+                "hold_until",
             )
         },
     )

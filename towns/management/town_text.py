@@ -5,8 +5,8 @@ from datetime import datetime
 
 from towns.facts import idle_facts
 from towns.management.base import table
-from towns.models import Operation, Town
-from towns.policy import awake_because, idle_stop_at
+from towns.models import Drill, Operation, Town
+from towns.policy import awake_because, idle_stop_at, is_held
 from towns.presenting import open_operation
 from towns.readable import ago, used, utc
 from towns.rules import idle_rules
@@ -25,7 +25,7 @@ def list_lines(towns: Sequence[Town], now: datetime) -> list[str]:
     return table(rows, ("TOWN", "STATUS", "HEALTH", "INTERACTION", "REGION"))
 
 
-def town_lines(town: Town, now: datetime) -> list[str]:
+def town_lines(town: Town, now: datetime, drill: Drill | None = None) -> list[str]:
     """All about one town; what there is nothing to say of is left out."""
     told = [
         ("town", f"{town}  ({town.pk})"),
@@ -38,8 +38,9 @@ def town_lines(town: Town, now: datetime) -> list[str]:
         ("last interaction", f"{ago(town.last_interaction_at, now)} {town.last_interaction_kind}"),
         ("idle timeout", f"{town.idle_timeout_minutes} min, auto-stop {_on(town.auto_stop)}"),
         ("kept awake until", utc(town.keep_awake_until) if town.keep_awake_until else ""),
-        ("on hold", town.hold_reason),
+        ("on hold", _hold(town, now)),
         ("last backup", f"{ago(town.last_backup_at, now)} {town.last_snapshot}"),
+        ("last drill", _drilled(drill, now)),
         ("disk", used(town.figure("disk_used"), town.figure("disk_total"))),
         ("machine", f"{town.machine_id or 'none'} in {town.region}"),
         ("volume", town.volume_id or "none"),
@@ -68,6 +69,13 @@ def _awake(town: Town, now: datetime) -> list[tuple[str, str]]:
     return [("awake because of", held or "nothing: it is idle"), ("stops at", stops)]
 
 
+def _hold(town: Town, now: datetime) -> str:
+    if not is_held(town.hold_reason, town.hold_until, now):
+        return ""
+    ends = utc(town.hold_until) if town.hold_until else "it is released"
+    return f"{town.hold_reason} (until {ends})"
+
+
 def _under_way(operation: Operation | None, now: datetime) -> str:
     if operation is None:
         return ""
@@ -75,6 +83,12 @@ def _under_way(operation: Operation | None, now: datetime) -> str:
     step = operation.step.replace("_", " ")
     since = ago(operation.created_at, now)
     return f"{operation.kind}, asked for {since}: {step}{tries}. {operation.message}"
+
+
+def _drilled(drill: Drill | None, now: datetime) -> str:
+    if drill is None:
+        return "never: nobody knows whether its backup restores"
+    return f"{drill.result}, {ago(drill.finished_at, now)}. {drill.reason}"
 
 
 def _on(value: bool) -> str:

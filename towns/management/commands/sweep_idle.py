@@ -24,7 +24,7 @@ class Command(OpsCommand):
         services = default_services()
         named = self.towns(options["towns"]) if options["towns"] else None
         slot = slot_of(services.clock.now(), settings.GASTOWN_IDLE_PERIOD_SECONDS)
-        total = count_running() if named is None else len(named)
+        total = count_running(services.clock.now()) if named is None else len(named)
         with self.progress(total, "sweep_idle") as bar:
             report = sweep_idle(
                 services,

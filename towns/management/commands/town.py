@@ -19,14 +19,22 @@ from towns.changes import (
     validated_region,
 )
 from towns.flows.waiting import wait_for
+from towns.held import accept_held, drop_held
 from towns.history import Actor
 from towns.lookup import find_town
 from towns.management.base import FAILED, INTERRUPTED, OpsCommand, add_json
 from towns.management.town_text import list_lines, town_lines
-from towns.models import Operation, Town
-from towns.presenting import operation_facts, presentable, town_facts
+from towns.models import Drill, Operation, Town
+from towns.presenting import (
+    drill_facts,
+    last_drill,
+    operation_facts,
+    presentable,
+    town_facts,
+)
 from towns.services import default_services
-from towns.words import OperationState, Status
+from towns.why import why
+from towns.words import BESIDE, OperationKind, OperationState, Status
 
 ACTOR = Actor.shell()
 NO_TOWNS = "No such town. Make one: `manage.py town create OWNER/NAME`."
@@ -40,6 +48,7 @@ SIMPLE: dict[str, tuple[Request, str]] = {
     "restart": (actions.request_restart, "restart towns"),
     "backup": (actions.request_backup, "back towns up now"),
     "restore": (actions.request_restore, "bring destroyed towns back"),
+    "drill": (actions.request_drill, "prove that backups restore, on a throw-away machine"),
 }
 
 
@@ -64,12 +73,23 @@ class Command(OpsCommand):
         listing.add_argument("--owner")
         listing.add_argument("--destroyed", action="store_true", help="the destroyed ones too")
         add("show", "all about one town").add_argument("town", metavar="TOWN")
+        why_it_is = "why it is what it is, and what happens next"
+        add("why", why_it_is).add_argument("town", metavar="TOWN")
         create = add("create", "make a town", waits=True)
         create.add_argument("town", metavar="OWNER/NAME")
         create.add_argument("--region")
         create.add_argument("--idle-timeout", type=int, metavar="MINUTES")
         for name, (_, text) in SIMPLE.items():
-            add(name, text, waits=True).add_argument("towns", nargs="+", metavar="TOWN")
+            one = add(name, text, waits=True)
+            one.add_argument("towns", nargs="+", metavar="TOWN")
+            if name == "backup":
+                held = one.add_mutually_exclusive_group()
+                held.add_argument(
+                    "--accept", metavar="SNAPSHOT", help="make a held snapshot the newest"
+                )
+                held.add_argument(
+                    "--drop", metavar="SNAPSHOT", help="decide against a held snapshot"
+                )
         recover = add("recover", "rebuild what is lost of towns", waits=True)
         recover.add_argument("towns", nargs="+", metavar="TOWN")
         recover.add_argument(
@@ -87,11 +107,16 @@ class Command(OpsCommand):
         hold = change.add_mutually_exclusive_group()
         hold.add_argument("--hold", metavar="REASON", help="keep automation away from it")
         hold.add_argument("--release", action="store_true", help="end a hold")
+        change.add_argument(
+            "--for", type=int, metavar="MINUTES", dest="hold_for", help="the hold ends by itself"
+        )
         change.add_argument("--clear-restarts", action="store_true", help="forget its restarts")
 
     def handle(self, *args: Any, **options: Any) -> None:
         what: str = options["what"]
-        if what in SIMPLE or what == "recover":
+        if what == "backup" and (options["accept"] or options["drop"]):
+            self._decide(options)
+        elif what in SIMPLE or what == "recover":
             self._act(what, options)
         else:
             getattr(self, f"_{what}")(options)
@@ -111,6 +136,11 @@ class Command(OpsCommand):
     def _show(self, options: dict[str, Any]) -> None:
         town = find_town(options["town"])
         self._tell_town(town)
+
+    def _why(self, options: dict[str, Any]) -> None:
+        now = timezone.now()
+        answer = why(find_town(options["town"]), now)
+        self.tell(answer.as_json(), answer.lines(now))
 
     def _create(self, options: dict[str, Any]) -> None:
         username, slash, name = options["town"].partition("/")
@@ -159,6 +189,21 @@ class Command(OpsCommand):
             raise NotAllowed("\n".join(refused))
         self._finish(done, options, refused)
 
+    def _decide(self, options: dict[str, Any]) -> None:
+        """About a snapshot that the shrink guard holds back."""
+        if len(options["towns"]) != 1:
+            self.refuse("A held snapshot is accepted or dropped of one town at a time.")
+        town, services = find_town(options["towns"][0]), default_services()
+        if snapshot := options["accept"]:
+            accept_held(town, snapshot, services, actor=ACTOR)
+            told = f"{town}: snapshot {snapshot} counts as its newest; backups go on from it."
+        else:
+            snapshot = options["drop"]
+            drop_held(town, snapshot, actor=ACTOR, now=services.clock.now())
+            told = f"{town}: snapshot {snapshot} was dropped; it goes away in time."
+        document = {"town": str(town), "snapshot": snapshot, "accepted": bool(options["accept"])}
+        self.tell(document, [told])
+
     def _destroy(self, options: dict[str, Any]) -> None:
         town = find_town(options["town"])
         if not options["yes"]:
@@ -180,6 +225,7 @@ class Command(OpsCommand):
             auto_stop=UNSET if options["auto_stop"] is None else options["auto_stop"] == "on",
             keep_awake_minutes=_or_unset(options["keep_awake"]),
             hold_reason="" if options["release"] else _or_unset(options["hold"]),
+            hold_minutes=_or_unset(options["hold_for"]),
             clear_restarts=options["clear_restarts"],
         )
         if not changes:
@@ -194,13 +240,14 @@ class Command(OpsCommand):
         operations = [requested.operation for requested in done]
         if options["wait"]:
             operations = self._wait(operations)
-        failed = [operation for operation in operations if operation.state == OperationState.FAILED]
+        failed = [operation for operation in operations if _has_failed(operation)]
         now = timezone.now()
         shown = [
             {
                 "operation": operation_facts(operation),
                 "town": town_facts(_fresh(operation), now=now),
                 "note": requested.note,
+                **_drilled(operation),
             }
             for requested, operation in zip(done, operations, strict=True)
         ]
@@ -223,7 +270,9 @@ class Command(OpsCommand):
         if operation.is_open:
             return f"{town}: {operation.kind} is under way. {requested.note}".rstrip()
         town.refresh_from_db(fields=["status"])
-        return f"{town}: {operation.kind} {operation.state}; it is {town.status}."
+        drill = _drilled(operation).get("drill")
+        why = f" {drill['reason']}" if drill else ""
+        return f"{town}: {operation.kind} {operation.state}; it is {town.status}.{why}"
 
     def _wait(self, operations: list[Operation]) -> list[Operation]:
         told = Counter[UUID]()
@@ -247,7 +296,21 @@ class Command(OpsCommand):
 
     def _tell_town(self, town: Town) -> None:
         now = timezone.now()
-        self.tell(town_facts(town, now=now), town_lines(town, now))
+        drill = last_drill(town)
+        document = {**town_facts(town, now=now), "last_drill": drill_facts(drill)}
+        self.tell(document, town_lines(town, now, drill))
+
+
+def _has_failed(operation: Operation) -> bool:
+    """A drill that was called off has proved nothing: that is no success."""
+    called_off = operation.kind in BESIDE and operation.state == OperationState.SUPERSEDED
+    return called_off or operation.state == OperationState.FAILED
+
+
+def _drilled(operation: Operation) -> dict[str, Any]:
+    if operation.kind != OperationKind.DRILL:
+        return {}
+    return {"drill": drill_facts(Drill.objects.filter(pk=operation.pk).first())}
 
 
 def _fresh(operation: Operation) -> Town:
