@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench requirements clean
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm requirements clean simulate soak
 
 setup: $(STAMP)
 
@@ -36,6 +36,21 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+storm: setup
+	$(BIN)/python -m tests.e2e.storm
+
+# Lives through fresh seeds in a simulated world; `make simulate SEEDS=500 HOURS=12 TOWNS=40`.
+SEEDS ?= 200
+TOWNS ?= 8
+HOURS ?= 2
+simulate: setup
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --towns $(TOWNS) --hours $(HOURS) --busy 4
+
+# The same for hours: SECONDS_LONG=36000.
+SECONDS_LONG ?= 3600
+soak: setup
+	$(BIN)/python -m tests.simulation --seeds 1000000 --towns $(TOWNS) --hours $(HOURS) --busy 4 --seconds $(SECONDS_LONG)
 
 # Pin anew what requirements.in and requirements-dev.in ask for.
 requirements: setup

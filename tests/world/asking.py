@@ -19,6 +19,7 @@ _REQUESTS = {
     OperationKind.DESTROY: actions.request_destroy,
     OperationKind.RESTORE: actions.request_restore,
     OperationKind.BACKUP: actions.request_backup,
+    OperationKind.DRILL: actions.request_drill,
 }
 
 

@@ -53,6 +53,7 @@ class Faults:
         self.hooks: list[Hook] = []
         self.fly_down = False
         self.r2_down = False
+        self.sandboxes_down = False
 
     def fail(
         self,
@@ -72,7 +73,7 @@ class Faults:
     def clear(self) -> None:
         """Mend everything."""
         self._rules.clear()
-        self.fly_down = self.r2_down = False
+        self.fly_down = self.r2_down = self.sandboxes_down = False
 
     def names(self) -> list[str]:
         """The names of all calls so far, in order."""
@@ -91,6 +92,8 @@ class Faults:
             raise Unavailable("Fly did not answer.")
         if self.r2_down and name.startswith("r2."):
             raise Unavailable("R2 did not answer.")
+        if self.sandboxes_down and name.startswith("sandbox."):
+            raise Unavailable("The sandbox did not answer.")
         return call
 
     def after(self, call: Call) -> None:

@@ -30,7 +30,9 @@ class Machinery:
         self.machines: dict[str, FlyMachine] = {}
         self.volumes: dict[str, FlyVolume] = {}
         self.sick: set[str] = set()
-        """Towns in which `gt up` fails."""
+        """Towns in which `gt up` fails, and in a drill Dolt."""
+        self.knows_drills = True
+        """Whether the image does; one that doesn't takes a drill's machine for the town's."""
         self._number = 0
 
     def machines_of(self, town_id: object) -> list[FlyMachine]:
@@ -38,8 +40,14 @@ class Machinery:
         return [
             machine
             for machine in self.machines.values()
-            if machine.town_id == str(town_id) and machine.state not in GONE
+            if machine.town_id == str(town_id)
+            and machine.state not in GONE
+            and not machine.is_drill
         ]
+
+    def drills(self) -> list[FlyMachine]:
+        """The throw-away machines of restore drills that aren't gone."""
+        return [one for one in self.machines.values() if one.is_drill and one.state not in GONE]
 
     def forget_volume(self, volume_id: str) -> None:
         """From now on Fly answers 404 for it."""
@@ -55,6 +63,15 @@ class Machinery:
         self._command(machine, "stopped")
         self._end_process(machine)
         machine.last_exit = MachineExit(exit_code, exit_code == 137, False, self.timeline.now())
+
+    def power_on_behind(self, machine: FlyMachine) -> None:
+        """Somebody else starts it."""
+        self._power_on(machine)
+
+    def stick(self, machine: FlyMachine, seconds: float) -> None:
+        """It stays in its passing state for so long; then its process is dead."""
+        self._command(machine, machine.state)
+        self._then(machine, seconds, self.crash)
 
     def _next(self) -> int:
         self._number += 1
@@ -103,7 +120,8 @@ class Machinery:
             return
         for other in self.machines.values():
             if other is not machine and other.process is not None and other.process.alive:
-                if other.town_id == machine.town_id:
+                drill = machine.is_drill or other.is_drill
+                if other.town_id == machine.town_id and not drill:
                     self.record.violate(f"{machine.id} and {other.id} run for one town")
                 if other.volume_id == machine.volume_id:
                     self.record.violate(f"{machine.id} and {other.id} share {volume.id}")
@@ -120,6 +138,7 @@ class Machinery:
             record=self.record,
             pace=self.pace,
             sick=machine.town_id in self.sick,
+            drill=machine.is_drill and self.knows_drills,
         )
         machine.process.boot()
 
@@ -166,13 +185,16 @@ class Machinery:
 
     def _guard_data(self, volume: FlyVolume) -> None:
         """Invariant 3: what is on a volume that is destroyed has to be in R2."""
-        from towns.addresses import town_of_volume  # it needs Django's settings
+        from towns.addresses import drill_of_volume, town_of_volume  # it needs Django's settings
         from towns.services.r2_types import live_prefix
 
         self.record.note("volume destroyed", volume.id)
+        if drill_of_volume(volume.name) is not None:
+            return  # what is on it came out of R2
         town_id = str(town_of_volume(volume.name))
         if volume.data is None or live_prefix(town_id) in self.r2.may_lose:
             return
-        lost = [mark for mark in volume.data.marks if not self.r2.is_kept(town_id, mark)]
+        must = [mark for mark in volume.data.marks if mark not in self.r2.forgiven]
+        lost = [mark for mark in must if not self.r2.is_kept(town_id, mark)]
         if lost or not self.r2.has_backup(town_id):
             self.record.violate(f"volume {volume.id} was destroyed without a backup of {lost}")

@@ -36,6 +36,7 @@ class Process:
         record: Record,
         pace: Pace,
         sick: bool = False,
+        drill: bool = False,
     ) -> None:
         self.machine_id = machine_id
         self.town_id = env["TOWN_ID"]
@@ -46,6 +47,9 @@ class Process:
         self.volume = volume
         self.started_at = timeline.now()
         self.sick = sick
+        self.drill = drill
+        """Restores and starts Dolt; never backs up, never runs `gt up`."""
+        self.corrupt: list[str] = []
         self.alive = True
         self.mute = False
         self.town_ready = False
@@ -83,6 +87,9 @@ class Process:
         self.draining = True
         self.syncing = None
         self._record.note("sigterm", self.machine_id)
+        if self.drill:
+            exited()
+            return
         self._plan(self._pace.gt_down, partial(self._gt_down, exited))
 
     def work(self, mark: str) -> None:
@@ -117,10 +124,13 @@ class Process:
             restore_snapshot=self.restore_snapshot,
             restore_error=self.restore_error,
             draining=self.draining,
+            drill_corrupt=tuple(self.corrupt) if self.drill else None,
         )
 
     def sync(self, done: Callable[[], None] | None = None) -> None:
         """Begin a backup of the data as it is now, or join the one under way."""
+        if self.drill:
+            self._record.violate(f"{self.machine_id} backs up in a drill")
         if self.syncing is None:
             self._begin_sync()
         self._plan(self._pace.sync, partial(self._end_sync, self.syncing, done))
@@ -141,6 +151,9 @@ class Process:
             return
         folder = self._r2.folder(self.prefix)
         if not any(snapshot.complete for snapshot in folder.snapshots.values()):
+            if self.drill:
+                self._try_restore_later()
+                return
             self.restore_state = "none"
             self.volume.data = TownData()
             self._record.note("installed", self.machine_id)
@@ -167,12 +180,14 @@ class Process:
         folder = self._r2.folder(self.prefix)
         latest = folder.latest.timestamp if folder.latest else max(folder.snapshots)
         problems = []
+        self.corrupt = []
         for timestamp in sorted(folder.snapshots, reverse=True):
             snapshot = folder.snapshots[timestamp]
             if timestamp > latest or (snapshot.held and timestamp != latest):
                 continue
             if not snapshot.is_whole:
                 problems.append(f"snapshot {timestamp} is corrupt")
+                self.corrupt.append(timestamp)
                 continue
             self.volume.data = snapshot.data
             self.restore_state, self.restore_snapshot = "done", timestamp
@@ -184,7 +199,10 @@ class Process:
 
     def _ready(self) -> None:
         self.town_ready = True
-        self._plan(self._pace.gt_up, self._gt_up)
+        self._plan(self._pace.gt_up, self._dolt_up if self.drill else self._gt_up)
+
+    def _dolt_up(self) -> None:
+        self.dolt_running = not self.sick
 
     def _gt_up(self) -> None:
         if self.draining:

@@ -21,6 +21,8 @@ class FakeSandbox:
         self.fly = fly
         self.lost: dict[str, Process] = {}
         """Processes in machines that Fly no longer knows, but that run on."""
+        self.dark: set[str] = set()
+        """Regions in which nothing answers."""
 
     def probe(self, address: SandboxAddress) -> Probe:
         try:
@@ -31,7 +33,7 @@ class FakeSandbox:
             return Probe(None, ProbeProblem.TIMEOUT, str(error), latency_ms=5000)
         if process is None:
             return Probe(None, ProbeProblem.REFUSED, "nothing answers there", latency_ms=1)
-        if process.mute:
+        if process.mute or self._is_dark(address):
             return Probe(None, ProbeProblem.TIMEOUT, "no answer within 5 s", latency_ms=5000)
         if process.key != address.key:
             return Probe(None, ProbeProblem.FORBIDDEN, "it refuses our key", latency_ms=3)
@@ -43,10 +45,12 @@ class FakeSandbox:
     def request_sync(self, address: SandboxAddress) -> SyncAnswer:
         call = self.faults.before("sandbox.request_sync", address.town_id)
         process = self._process(address)
-        if process is None or process.mute:
+        if process is None or process.mute or self._is_dark(address):
             raise Unavailable(f"The sandbox of town {address.town_id} can't be reached.")
         if process.key != address.key:
             raise Rejected(f"The sandbox of town {address.town_id} refuses our key.")
+        if process.drill:
+            raise Conflict(f"A drill of town {address.town_id} never backs up.")
         if not process.town_ready:
             raise Conflict(f"The sandbox of town {address.town_id} restores.")
         if process.draining:
@@ -55,6 +59,10 @@ class FakeSandbox:
         process.sync()
         self.faults.after(call)
         return SyncAnswer(accepted=True, previous=previous)
+
+    def _is_dark(self, address: SandboxAddress) -> bool:
+        machine = self.fly.machines.get(address.machine_id)
+        return machine is not None and machine.region in self.dark
 
     def _process(self, address: SandboxAddress) -> Process | None:
         machine = self.fly.machines.get(address.machine_id)

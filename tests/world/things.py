@@ -65,6 +65,11 @@ class FlyMachine:
         """Whose machine it is."""
         return self.env.get("TOWN_ID", "")
 
+    @property
+    def is_drill(self) -> bool:
+        """Whether it is the throw-away machine of a restore drill."""
+        return self.env.get("DRILL") == "1"
+
 
 @dataclass(slots=True)
 class Snapshot:

@@ -195,6 +195,14 @@ class World:
         self.lose_volume(town)
         self.lose_machine(town)
 
+    def mend(self) -> None:
+        """Everything outside works again; what is broken stays broken until it is started anew."""
+        self.faults.clear()
+        self.fly.sick.clear()
+        self.sandbox.dark.clear()
+        for volume in self.fly.volumes.values():
+            volume.has_room = True
+
     def allow_discard(self, town: Town) -> None:
         """From now on the town's data may go."""
         self.r2.may_lose.add(live_prefix(str(town.pk)))

@@ -1,0 +1,272 @@
+"""Holds the invariants of product.md, section 4, to a simulated history."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.conf import settings
+
+from tests.world import Call, Moment
+from towns.addresses import town_key, town_of_volume
+from towns.models import Alert, LifecycleEvent, Operation, Town
+from towns.words import DesiredState, OperationKind, OperationState, Status
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+RESTING = {
+    DesiredState.RUNNING: {Status.RUNNING},
+    DesiredState.STOPPED: {Status.STOPPED},
+    DesiredState.DESTROYED: {Status.DESTROYED},
+}
+TAKEOVER = timedelta(seconds=60)
+FRESH = timedelta(seconds=5)
+"""What began so shortly before a stop could not be known any more."""
+
+
+class Violation(AssertionError):
+    """An invariant, by its number in product.md (0: an unexpected error), doesn't hold."""
+
+    def __init__(self, invariant: int, what: str) -> None:
+        super().__init__(f"invariant {invariant}: {what}")
+        self.invariant = invariant
+
+
+class Checker:
+    """Looks on: at external calls, after every happening, and at the end."""
+
+    def __init__(self, sim: "Simulation") -> None:
+        self.sim = sim
+        self.history: list[str] = []
+        """Every lifecycle event so far, as one line."""
+        self._found: Violation | None = None
+        self._last_event = 0
+        self._status: dict[UUID, str] = {}
+        self._restarts: defaultdict[UUID, list[datetime]] = defaultdict(list)
+        self._outages: dict[str, datetime] = {}
+        self._in_outage: defaultdict[str, int] = defaultdict(int)
+
+    # While it happens
+
+    def at_call(self, call: Call, moment: Moment) -> None:
+        """See whether this call may be made at all; what is wrong is told once it is over."""
+        try:
+            self._look_at(call, moment)
+        except Violation as violation:
+            self._found = self._found or violation
+
+    def _look_at(self, call: Call, moment: Moment) -> None:
+        if call.name == "sandbox.probe" and moment == Moment.AFTER:
+            self.sim.truth.probes[UUID(call.subject)] = self.sim.seq
+        elif call.name == "fly.stop_machine" and moment == Moment.BEFORE:
+            self._may_stop(call)
+        elif call.name == "fly.destroy_volume":
+            self._may_destroy_volume(call, moment)
+        elif call.name == "fly.destroy_machine" and moment == Moment.BEFORE:
+            self._may_destroy_machine(call)
+
+    def _may_stop(self, call: Call) -> None:
+        """Invariant 4, by what is true rather than by what we know."""
+        machine = self.sim.world.fly.machines.get(call.subject)
+        if machine is None:
+            return
+        town = Town.objects.get(pk=machine.town_id)
+        operation = _open(town.pk)
+        if operation is None or operation.kind != OperationKind.STOP or not operation.automatic:
+            return
+        if town.stop_reason != "idle":
+            return
+        truth, now, probed = self.sim.truth, self.sim.world.now, self.sim.truth.probes
+        process = machine.process
+        work = truth.work.get(town.pk) if process and process.polecats_active else None
+        if work and (work.seq < probed.get(town.pk, 0) or now - work.at > FRESH):
+            raise Violation(4, f"{town} was stopped as idle with polecats at work since {work.at}")
+        last = truth.interactions.get(town.pk)
+        timeout = timedelta(minutes=town.idle_timeout_minutes)
+        if last is None or now - last.at >= timeout:
+            return
+        if last.seq < probed.get(town.pk, 0) or now - last.at > FRESH:
+            raise Violation(4, f"{town} was stopped as idle; its owner was there at {last.at}")
+
+    def _may_destroy_volume(self, call: Call, moment: Moment) -> None:
+        volume = self.sim.world.fly.volumes.get(call.subject)
+        town_id = town_of_volume(volume.name) if volume else None
+        if volume is None or town_id is None:
+            return
+        if moment == Moment.AFTER:
+            if volume.data is not None:
+                self.sim.truth.volume_destroyed(self.sim.world, town_id)
+            return
+        operation = _open(town_id)
+        kind = operation.kind if operation else None
+        if volume.data is not None and kind not in (OperationKind.DESTROY, OperationKind.RESTORE):
+            raise Violation(3, f"{volume.id} of a living town is destroyed by {kind}")
+
+    def _may_destroy_machine(self, call: Call) -> None:
+        """Recovery removes a machine only where its volume is provably gone."""
+        machine = self.sim.world.fly.machines.get(call.subject)
+        operation = _open(UUID(machine.town_id)) if machine else None
+        if machine is None or operation is None or operation.kind != OperationKind.RECOVER:
+            return
+        if machine.volume_id in self.sim.world.fly.volumes:
+            raise Violation(5, f"{machine.id} is removed although its volume is there")
+
+    # After each happening
+
+    def after(self) -> None:
+        """Everything that must hold at any time."""
+        if self._found is not None:
+            raise self._found
+        if self.sim.world.record.violations:
+            what = self.sim.world.record.violations[0]
+            raise Violation(3 if "destroyed" in what or "emptied" in what else 2, what)
+        if len(self.sim.world.record.log) > 5000:
+            self.sim.world.record.log.clear()
+            self.sim.world.faults.calls.clear()
+        events = list(LifecycleEvent.objects.filter(pk__gt=self._last_event).order_by("pk"))
+        if not events:
+            return
+        self._last_event = events[-1].pk
+        for event in events:
+            self.history.append(f"{event} {event.town_id} {event.to_status}")
+            if event.to_status:
+                self._follows(event)
+            if event.automatic and event.kind == "restart":
+                self._restarted(event)
+        self._statuses_and_operations({event.town_id for event in events})
+
+    def _follows(self, event: LifecycleEvent) -> None:
+        """Invariant 7: each status comes from the one before it."""
+        before = self._status.get(event.town_id, event.from_status)
+        if event.from_status != before:
+            raise Violation(7, f"{event} says from {event.from_status}, but it was {before}")
+        self._status[event.town_id] = event.to_status
+
+    def _restarted(self, event: LifecycleEvent) -> None:
+        """Invariant 9: within the budget of the town, and not while the platform is down."""
+        minutes = settings.GASTOWN_RESTART_WINDOW_MINUTES
+        since = event.at - timedelta(minutes=minutes)
+        cleared = Town.objects.get(pk=event.town_id).restarts_cleared_at
+        past = self._restarts[event.town_id]
+        past.append(event.at)
+        recent = [at for at in past if at > since and (cleared is None or at > cleared)]
+        if len(recent) > settings.GASTOWN_RESTART_LIMIT + 1:
+            raise Violation(9, f"{len(recent)} automatic restarts of one town in {minutes} min")
+        region = Town.objects.get(pk=event.town_id).region
+        if (began := self._outages.get(region)) is not None:
+            self._in_outage[region] += 1
+            period = settings.GASTOWN_HEALTH_PERIOD_SECONDS
+            sweeps = (self.sim.world.now - began).total_seconds() / period
+            if self._in_outage[region] > sweeps + 3:
+                count = self._in_outage[region]
+                raise Violation(9, f"{count} restarts while all of {region} is down")
+
+    def outage_began(self, region: str) -> None:
+        """From now on all towns of the region fail; it counts where they are enough."""
+        towns = Town.objects.filter(region=region, status=Status.RUNNING).count()
+        if towns >= 2 * settings.GASTOWN_BREAKER_MIN_TOWNS and region not in self._outages:
+            self._outages[region] = self.sim.world.now
+            self._in_outage[region] = 0
+
+    def outage_over(self, region: str) -> None:
+        """The region answers again."""
+        self._outages.pop(region, None)
+
+    def _statuses_and_operations(self, town_ids: set[UUID]) -> None:
+        rows = dict(Town.objects.filter(pk__in=town_ids).values_list("pk", "status"))
+        for town_id, status in rows.items():
+            if self._status.get(town_id, status) != status:
+                raise Violation(7, f"{town_id} is {status}; its events say {self._status[town_id]}")
+        open_ones = list(Operation.objects.filter(state=OperationState.OPEN))
+        if len({one.town_id for one in open_ones}) != len(open_ones):
+            raise Violation(1, "two operations are under way for one town")
+        healing = [
+            one
+            for one in open_ones
+            if one.automatic and one.kind in (OperationKind.RESTART, OperationKind.RECOVER)
+        ]
+        if len(healing) > settings.GASTOWN_RESTARTS_AT_ONCE:
+            raise Violation(9, f"{len(healing)} automatic restarts at once")
+        if any(event.what == "clock_jump" for event in self.sim.plan.events):
+            return  # a lease that was taken by a clock that was wrong
+        latest = max(clock.now() for clock in self.sim.clocks) + TAKEOVER
+        for one in open_ones:
+            if one.lease_until is not None and one.lease_until > latest:
+                raise Violation(8, f"the lease of {one} is good until {one.lease_until}")
+
+    # At the end
+
+    def all_is_well(self) -> None:
+        """Invariant 10: every town is as desired, or in error with an open alert."""
+        alerted = set(Alert.objects.filter(resolved_at=None).values_list("town_id", flat=True))
+        for town in Town.objects.select_related("owner"):
+            operation = _open(town.pk)
+            status = Status(town.status)
+            if status in RESTING[DesiredState(town.desired_state)]:
+                continue
+            if status == Status.ERROR and town.pk in alerted:
+                continue
+            if status == Status.DESTROYING and operation is not None and operation.attempt:
+                continue  # it is tried again, visibly, for days if need be
+            if operation is not None and operation.kind == OperationKind.DESTROY:
+                began = operation.created_at
+                if self.sim.world.now - began < timedelta(minutes=15):
+                    continue
+            doing = (
+                f"{operation.kind} at {operation.step}: {operation.message}" if operation else ""
+            )
+            raise Violation(
+                10,
+                f"{town} is {status} ({town.status_reason}), wanted {town.desired_state}. {doing}",
+            )
+        self._has_its_data()
+        self._no_secrets()
+
+    def _has_its_data(self) -> None:
+        fly = self.sim.world.fly
+        for town in Town.objects.filter(status__in=(Status.RUNNING, Status.STOPPED)):
+            volume = fly.volumes.get(town.volume_id)
+            if volume is None:
+                continue  # lost while it sleeps: the next start recovers it
+            have = set(volume.data.marks) if volume.data else set()
+            lost = self.sim.truth.marks.get(town.pk, set()) - have
+            if lost:
+                raise Violation(3, f"{town} has lost {sorted(lost)} and has {sorted(have)}")
+
+    def _no_secrets(self) -> None:
+        """Invariant 11."""
+        secrets = [
+            settings.GASTOWN_FLY_API_TOKEN,
+            settings.GASTOWN_INTERNAL_API_SECRET,
+            settings.GASTOWN_R2_SECRET_ACCESS_KEY,
+            *(town_key(town) for town in Town.objects.all()),
+        ]
+        texts = [
+            *(f"{e.reason} {e.data}" for e in LifecycleEvent.objects.all()),
+            *(f"{a.message} {a.data} {a.resolution}" for a in Alert.objects.all()),
+            *(f"{o.message} {o.log} {o.learned}" for o in Operation.objects.all()),
+        ]
+        for text in texts:
+            for secret in secrets:
+                if secret in text:
+                    raise Violation(11, f"a secret is in a row: {text[:80]}…")
+
+    def nothing_is_left(self) -> None:
+        """Invariants 2, 3 and 6, when all destroys have ended: nothing is made and forgotten."""
+        still = Operation.objects.filter(state=OperationState.OPEN).first()
+        if still is not None:
+            raise Violation(10, f"{still} is still at {still.step} after days: {still.message}")
+        fly = self.sim.world.fly
+        for town in Town.objects.select_related("owner"):
+            ids = {machine.id for machine in fly.machines_of(town.pk)}
+            if ids - {town.machine_id}:
+                raise Violation(6, f"{town} has machines that no row knows: {sorted(ids)}")
+        recorded = set(Town.objects.exclude(volume_id="").values_list("volume_id", flat=True))
+        for volume in fly.volumes.values():
+            if volume.id not in recorded and volume.state == "created":
+                raise Violation(6, f"volume {volume.id} ({volume.name}) belongs to no row")
+
+
+def _open(town_id: UUID) -> Operation | None:
+    return Operation.objects.filter(town=town_id, state=OperationState.OPEN).first()

@@ -1,0 +1,47 @@
+"""The shortest history that still breaks the same invariant: delta debugging over its events."""
+
+from collections.abc import Callable
+
+from .checker import Violation
+from .plan import Plan
+from .simulation import Simulation
+
+Run = Callable[[Plan], Violation | None]
+
+
+def outcome(plan: Plan) -> Violation | None:
+    """Live through a plan; the violation that it comes to, or None."""
+    try:
+        Simulation(plan).run()
+    except Violation as violation:
+        return violation
+    except Exception as error:  # noqa: BLE001  (whatever our code raises here is a defect)
+        return Violation(0, f"an unexpected error: {type(error).__name__}: {error}")
+    return None
+
+
+def shrink(
+    plan: Plan, violation: Violation, *, tries: int = 300, run: Run = outcome
+) -> tuple[list[int], Violation]:
+    """Numbers of the events that suffice, and what they come to, after at most so many `tries`.
+
+    Follows Zeller's ddmin: leave out ever smaller parts for as long as it still fails likewise.
+    """
+    kept, last = list(range(len(plan.events))), violation
+    parts = 2
+    while len(kept) >= 1 and tries > 0:
+        size = max(1, len(kept) // parts)
+        for begin in range(0, len(kept), size):
+            fewer = kept[:begin] + kept[begin + size :]
+            tries -= 1
+            found = run(plan.only(fewer))
+            if found is not None and found.invariant == violation.invariant:
+                kept, last, parts = fewer, found, max(2, parts - 1)
+                break
+            if tries <= 0:
+                break
+        else:
+            if size == 1:
+                break
+            parts = min(len(kept), parts * 2)
+    return kept, last
