@@ -1,34 +1,137 @@
-"""A worker that is killed outright as soon as an operation has got to a step.
+"""Workers that are killed outright at a point of their way, and what else is asked inside Django.
 
-`python -m tests.e2e.doomed_worker STEP` drives operations; right after the row says that STEP is
-next, and before anything of it is done, it sends itself SIGKILL.
+`python -m tests.e2e.doomed_worker SOCKET` imports Django once and then forks a process for each
+connection: a real worker process that costs no start. Nothing is connected before a fork. Each gets
+its order as one line of JSON, tells as lines what it comes to, and its end is told by whoever waits
+for it: by which signal, or with which exit code. It all ends when standard input does.
 """
 
+import json
 import os
+import select
 import signal
+import socket
 import sys
-from typing import Any
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import django
 
+from tests.e2e.points import Point, Watch
 
-def main(step: str) -> None:
-    """Drive until the end has come; returns when nothing is due any more."""
+LONGEST_SECONDS = 100.0
+Tell = Callable[..., None]
+
+
+def serve(path: str) -> None:
+    """Fork for each connection until standard input ends."""
     django.setup()
-    from towns.flows.driver import drive
-    from towns.flows.run import Run
+    from tests.e2e import inside
+    from towns.flows import driver, registry
+    from towns.services import default_services
+    from towns.services.r2 import R2Client
+    from towns.words import OperationKind
+
+    assert driver
+    for kind in OperationKind:
+        if kind.value in inside.FLOWS:
+            registry.flow_of(kind)
+    r2 = default_services().r2
+    assert isinstance(r2, R2Client)
+    r2._store.client()  # slow to make, and it connects at its first call only
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        print("ready", flush=True)
+        while True:
+            readable, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in readable:
+                return
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _mind(connection)
+            connection.close()
+
+
+def _mind(connection: socket.socket) -> NoReturn:
+    """Fork the worker, wait for its end, and tell it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        _work(connection)
+    _, status = os.waitpid(pid, 0)
+    try:
+        _teller(connection)(ended=os.waitstatus_to_exitcode(status))
+    finally:
+        os._exit(0)
+
+
+def _work(connection: socket.socket) -> NoReturn:
+    tell = _teller(connection)
+    lines, code = connection.makefile(), 1
+    try:
+        order = json.loads(lines.readline())
+        if order["do"] == "drive":
+            _drive(order, tell, lines.readline)
+        else:
+            from tests.e2e import inside
+
+            tell(answer=getattr(inside, order["do"])(**order["with"]))
+        code = 0
+    finally:
+        if code:
+            tell(error=traceback.format_exc())
+        os._exit(code)
+
+
+def _teller(connection: socket.socket) -> Tell:
+    def tell(**fields: Any) -> None:
+        connection.sendall(json.dumps(fields).encode() + b"\n")
+
+    return tell
+
+
+def _drive(order: dict[str, Any], tell: Tell, listen: Callable[[], str]) -> None:
+    """Drive the town's operations until none is open; die at the first point that isn't `spared`.
+
+    Given the point to die `at`, it waits there for a line first: its lease is kept meanwhile.
+    """
+    from django.conf import settings
+
+    from towns.flows import driver
+    from towns.models import Operation
     from towns.services import default_services
 
-    save = Run.save_operation
+    at = order["at"] and Point.of(order["at"])
+    spared = None if order["spared"] is None else set(map(Point.of, order["spared"]))
 
-    def save_and_die(run: Run, **fields: Any) -> None:
-        save(run, **fields)
-        if fields.get("step") == step:
+    def reached(point: Point) -> None:
+        tell(point=point.as_json())
+        if point == at or (spared is not None and point not in spared):
+            tell(dies=point.as_json())
+            if at is not None:
+                listen()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Run.save_operation = save_and_die  # type: ignore[method-assign, assignment]  # its only aim
-    drive(default_services(), until_idle=5)
+    Watch(reached).install()
+    settings.GASTOWN_LEASE_SECONDS = order["lease"]
+    settings.GASTOWN_DRIVER_THREADS = 1
+    due = driver.due_operations
+    driver.due_operations = lambda now: due(now).filter(town=order["town"])
+    driver.POLL_SECONDS = 0.05
+    ends = time.monotonic() + LONGEST_SECONDS
+    mine = Operation.objects.filter(town=order["town"], state="open")
+
+    def over() -> bool:
+        return time.monotonic() > ends or not mine.exists()
+
+    driver.drive(default_services(), stop=over)
+    tell(settled=not mine.exists())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from uuid import uuid4
 
 import boto3
 import psycopg
-from django.conf import settings
 
 from localcloud.harness import Running, running_localcloud
 
@@ -77,6 +75,23 @@ class Installation:
             check=False,
         )
 
+    @contextmanager
+    def started(self, *arguments: str, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Have a command run for the time of a block; it is terminated at its end."""
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
     def manage(self, *arguments: str, **env: str) -> Any:
         """Run a command with --json and return its document; CommandFailed otherwise."""
         done = self.run(*arguments, "--json", **env)
@@ -133,19 +148,6 @@ class Installation:
         """Have all that is written by now in R2."""
         self.manage("town", "backup", name, "--wait")
 
-    def killed_before(self, step: str) -> None:
-        """Have a worker drive, and be killed right before it begins `step`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.e2e.doomed_worker", step],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == -signal.SIGKILL, f"it never got to {step}: {done.stderr[-500:]}"
-
     def machines_of(self, name: str) -> list[str]:
         """The ids of the machines that Fly has for the town."""
         machines = self.cloud.ctl.status()["machines"]
@@ -168,31 +170,27 @@ def until(look: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
 
 @contextmanager
 def scratch_database(folder: Path) -> Iterator[str]:
-    """A database of its own, of the kind that the test run is for; yields its DATABASE_URL."""
-    configured = settings.DATABASES["default"]
-    if configured["ENGINE"].endswith("sqlite3"):
+    """A database of its own, of the kind that DATABASE_URL names; yields its own DATABASE_URL."""
+    server, _, _ = os.environ.get("DATABASE_URL", "").rpartition("/")
+    if not server.startswith("postgres"):
         yield f"sqlite:///{folder / 'e2e.sqlite3'}"
         return
     name = f"e2e_{uuid4().hex[:12]}"
-    where = (
-        f"{configured['USER']}:{configured.get('PASSWORD', '')}"
-        f"@{configured['HOST']}:{configured['PORT'] or 5432}"
-    )
-    server = f"postgresql://{where}/postgres"
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # a name of our own making
     try:
-        yield f"postgres://{where}/{name}"
+        yield f"{server}/{name}"
     finally:
-        with psycopg.connect(server, autocommit=True) as connection:
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Installation]:
+def installation(folder: Path, **env: str) -> Iterator[Installation]:
     """Started in `folder`, with its database migrated; everything has ended afterwards."""
     with running_localcloud(folder / "cloud") as cloud, scratch_database(folder) as database:
         ops = Installation(cloud, database)
+        ops.env |= env
         done = ops.run("migrate", "--verbosity", "0")
         assert done.returncode == 0, done.stderr
         yield ops

@@ -1,0 +1,137 @@
+"""What is asked inside Django by the tests that kill workers; answers are ready for JSON."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from towns import actions, addresses
+from towns.history import Actor
+from towns.models import LifecycleEvent, Operation, Town
+from towns.services import default_services
+from towns.services.r2 import live_prefix, retained_prefix
+from towns.words import Status
+
+FLOWS = ("provision", "start", "stop", "restart", "recover", "destroy", "restore", "backup")
+ACTOR = Actor.shell()
+GONE = ("destroyed", "destroying")
+
+
+def create(name: str) -> str:
+    """Ask for a new town; returns its id."""
+    owner, _ = User.objects.get_or_create(username="alice")
+    asked = actions.create_town(
+        owner, name, actor=ACTOR, now=timezone.now(), region="iad", reason="to be killed at"
+    )
+    return str(asked.operation.town_id)
+
+
+def request(town: str, kind: str, **params: Any) -> str:
+    """Ask for an operation; returns its id."""
+    asked = getattr(actions, f"request_{kind}")(
+        UUID(town), actor=ACTOR, now=timezone.now(), **params
+    )
+    return str(asked.operation.pk)
+
+
+def make_idle(town: str) -> None:
+    """Have its idle timeout be over."""
+    long_ago = timezone.now() - timedelta(hours=2)
+    Town.objects.filter(pk=town).update(last_interaction_at=long_ago, awake_since=long_ago)
+
+
+def show(town: str) -> dict[str, Any]:
+    """The row."""
+    found = Town.objects.get(pk=town)
+    return {
+        "status": found.status,
+        "reason": found.status_reason,
+        "machine_id": found.machine_id,
+        "volume_id": found.volume_id,
+        "generation": found.generation,
+    }
+
+
+def operations(town: str) -> list[dict[str, Any]]:
+    """Every operation of a town, the oldest first, with what its history says of statuses."""
+    found = []
+    for operation in Operation.objects.filter(town=UUID(town)).order_by("created_at"):
+        events = LifecycleEvent.objects.filter(operation=operation).order_by("id")
+        found.append(
+            {
+                "id": str(operation.pk),
+                "kind": operation.kind,
+                "state": operation.state,
+                "message": operation.message,
+                "claims": operation.lease_number,
+                "statuses": [[e.from_status, e.to_status] for e in events if e.to_status],
+                "events": [e.kind for e in events],
+            }
+        )
+    return found
+
+
+def problems_at_fly(town: str | None = None) -> list[str]:
+    """What Fly has and no row knows, what a row says and Fly hasn't, and twins; of one town, or of
+    all of them."""
+    fly = default_services().fly
+    machines = [machine for machine in fly.list_machines() if machine.state not in GONE]
+    volumes = [volume for volume in fly.list_volumes() if not volume.going_away]
+    rows = {str(row.pk): row for row in Town.objects.all() if town in (None, str(row.pk))}
+    problems: list[str] = []
+    of_machine = {m.id: m.metadata.get(addresses.TOWN_METADATA, "") for m in machines}
+    of_volume = {v.id: str(addresses.town_of_volume(v.name) or "") for v in volumes}
+    for kind, owners, field in (
+        ("machine", of_machine, "machine_id"),
+        ("volume", of_volume, "volume_id"),
+    ):
+        for found, owner in owners.items():
+            row = rows.get(owner)
+            if row is None and town is None:
+                problems.append(f"{kind} {found} is nobody's (it says {owner or 'nothing'})")
+            elif row is not None and getattr(row, field) != found:
+                problems.append(f"{kind} {found} is an orphan or a twin of {row}")
+        for row in rows.values():
+            if getattr(row, field) and getattr(row, field) not in owners:
+                problems.append(f"{row} says {kind} {getattr(row, field)}, which Fly hasn't")
+    return problems
+
+
+def problems_in_r2(town: str) -> list[str]:
+    """What is wrong with a town's backups: a living one has a verified pointer and whole snapshots
+    and nothing retained; a destroyed one has exactly its retained snapshot."""
+    r2 = default_services().r2
+    live, retained = live_prefix(town), retained_prefix(town)
+    if Town.objects.get(pk=town).status == Status.DESTROYED:
+        problems = [f"{one} is left in the live prefix" for one in r2.list_snapshots(live)]
+        if r2.read_pointer(live) is not None:
+            problems.append("the pointer is left")
+        kept = r2.list_snapshots(retained)
+        if len(kept) != 1:
+            problems.append(f"{len(kept)} snapshots are retained: {kept}")
+        whole = [r2.verify(retained, one, checksums=True) for one in kept]
+        return problems + [f"{one.timestamp}: {one.problem}" for one in whole if not one.ok]
+    problems = [f"{one} is left in the retained prefix" for one in r2.list_snapshots(retained)]
+    pointer = r2.read_pointer(live)
+    if pointer is None:
+        return [*problems, "there is no pointer"]
+    latest = r2.verify(live, pointer.timestamp, checksums=True)
+    if not latest.ok:
+        problems.append(f"the pointer's {latest.timestamp}: {latest.problem}")
+    for one in r2.list_snapshots(live):
+        if not (found := r2.verify(live, one)).ok:
+            problems.append(f"{one}: {found.problem}")
+    return problems
+
+
+def pointer(town: str) -> str:
+    """The snapshot that is the latest."""
+    found = default_services().r2.read_pointer(live_prefix(town))
+    return found.timestamp if found else ""
+
+
+def is_open(operation: str) -> bool:
+    """Whether an operation is under way."""
+    return Operation.objects.get(pk=operation).is_open
