@@ -40,8 +40,8 @@ class Thing:
     size_gb: int | None = None
     town: UUID | None = None
     generation: int | None = None
-    drill: str = ""
-    """The operation id of the drill that made it, as far as it says."""
+    drill: UUID | None = None
+    """The drill that made it, as far as it says."""
     image: str = ""
     mounts: tuple[str, ...] = ()
     attached_to: str | None = None
