@@ -206,7 +206,9 @@ def _attributes(town: TownRow, machine: Thing) -> list[Drift]:
     return found
 
 
-def doubt(noun: str, *, expected: int, missing: int, listed: int, limit: int, share: float) -> str:
+def doubt(
+    noun: str, *, expected: int, missing: int, listed: int, limit: float, share: float
+) -> str:
     """Why a list is not to be believed at all; nothing when it is.
 
     Of `expected` machines or volumes that rows name, `missing` aren't among the `listed` ones. Many

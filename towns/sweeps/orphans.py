@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet, Sum
 from towns import alerts
 from towns.automation import FLEET
 from towns.drift import Lists, Thing, TownRow
-from towns.models import Operation, Orphan
+from towns.models import Alert, Operation, Orphan, Town
 from towns.models.orphan import OPEN_STATES
 from towns.orphan_policy import Cause, Verdict, judge_drill, judge_orphan
 from towns.readable import ago
@@ -193,6 +193,23 @@ def _end(orphan: Orphan, state: Orphan.State, now: datetime) -> None:
     close_old_volume_alert(orphan, f"volume {orphan.fly_id} is {state.label}", now)
 
 
+def settle_old_volumes(lists: Lists, scene: Scene) -> None:
+    """Close the alerts about old volumes that somebody destroyed at Fly before they were ever
+    listed here: nothing else would."""
+    for alert in Alert.objects.filter(cause=Cause.OLD_VOLUME, resolved_at=None):
+        volume_id = alert.data.get("volume_id", "")
+        if not volume_id or volume_id in lists.volumes:
+            continue
+        if Orphan.objects.filter(fly_id=volume_id, state=Orphan.State.REPORTED).exists():
+            continue
+        try:
+            gone = scene.look.volume(volume_id) is None
+        except NotSure:
+            return
+        if gone and alert.town is not None:
+            _close_old_volume_alert(alert.town, f"volume {volume_id} is gone", scene.now)
+
+
 def close_old_volume_alert(orphan: Orphan, resolution: str, now: datetime) -> None:
     """Recovery has told staff of an old volume: that is settled once none is undecided.
 
@@ -200,12 +217,14 @@ def close_old_volume_alert(orphan: Orphan, resolution: str, now: datetime) -> No
     """
     if orphan.cause != Cause.OLD_VOLUME or orphan.town is None:
         return
-    others = Orphan.objects.filter(
-        town=orphan.town, cause=Cause.OLD_VOLUME, state=Orphan.State.REPORTED
-    )
+    _close_old_volume_alert(orphan.town, resolution, now)
+
+
+def _close_old_volume_alert(town: Town, resolution: str, now: datetime) -> None:
+    others = Orphan.objects.filter(town=town, cause=Cause.OLD_VOLUME, state=Orphan.State.REPORTED)
     if not others.exists():
         alerts.resolve_alerts(
-            town=orphan.town, causes=["old_volume"], resolution=resolution, now=now
+            town=town, causes=[Cause.OLD_VOLUME.value], resolution=resolution, now=now
         )
 
 
