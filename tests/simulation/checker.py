@@ -13,6 +13,9 @@ from towns.addresses import town_key, town_of_volume
 from towns.models import Alert, LifecycleEvent, Operation, Orphan, Town
 from towns.words import DesiredState, OperationKind, OperationState, Status
 
+from .ours import SKEW
+from .troubles import JUMP_SECONDS
+
 if TYPE_CHECKING:
     from .simulation import Simulation
 
@@ -84,11 +87,16 @@ class Checker:
         if work and (work.seq < probed.get(town.pk, 0) or now - work.at > FRESH):
             raise Violation(4, f"{town} was stopped as idle with polecats at work since {work.at}")
         last = truth.interactions.get(town.pk)
-        timeout = timedelta(minutes=town.idle_timeout_minutes)
+        timeout = timedelta(minutes=town.idle_timeout_minutes) - self._off_by()
         if last is None or now - last.at >= timeout:
             return
         if last.seq < probed.get(town.pk, 0) or now - last.at > FRESH:
             raise Violation(4, f"{town} was stopped as idle; its owner was there at {last.at}")
+
+    def _off_by(self) -> timedelta:
+        """How far the clocks of our hosts may have been off each other."""
+        jumped = any(event.what == "clock_jump" for event in self.sim.plan.events)
+        return timedelta(seconds=JUMP_SECONDS if jumped else 0) + SKEW
 
     def _may_destroy_volume(self, call: Call, moment: Moment) -> None:
         """Invariant 3: a town's volume with data goes only where it is destroyed; another volume
@@ -114,6 +122,8 @@ class Checker:
         operation = _open(UUID(machine.town_id)) if machine else None
         if machine is None or operation is None or operation.kind != OperationKind.RECOVER:
             return
+        if operation.params.get("from_backup"):
+            return  # staff gave the volume up; it stays
         if machine.volume_id in self.sim.world.fly.volumes:
             raise Violation(5, f"{machine.id} is removed although its volume is there")
 
@@ -200,9 +210,7 @@ class Checker:
         ]
         if len(healing) > settings.GASTOWN_RESTARTS_AT_ONCE:
             raise Violation(9, f"{len(healing)} automatic restarts at once")
-        if any(event.what == "clock_jump" for event in self.sim.plan.events):
-            return  # a lease that was taken by a clock that was wrong
-        latest = max(clock.now() for clock in self.sim.ours.clocks) + TAKEOVER
+        latest = max(clock.now() for clock in self.sim.ours.clocks) + TAKEOVER + self._off_by()
         for one in open_ones:
             if one.lease_until is not None and one.lease_until > latest:
                 raise Violation(8, f"the lease of {one} is good until {one.lease_until}")
@@ -221,10 +229,8 @@ class Checker:
                 continue
             if status == Status.DESTROYING and operation is not None and operation.attempt:
                 continue  # it is tried again, visibly, for days if need be
-            if operation is not None and operation.kind == OperationKind.DESTROY:
-                began = operation.created_at
-                if self.sim.world.now - began < timedelta(minutes=15):
-                    continue
+            if operation is not None and self._has_just_begun(operation):
+                continue
             doing = (
                 f"{operation.kind} at {operation.step}: {operation.message}" if operation else ""
             )
@@ -234,6 +240,13 @@ class Checker:
             )
         self._has_its_data()
         self._no_secrets()
+
+    def _has_just_begun(self, operation: Operation) -> bool:
+        """A destroy may still wait for its backup; who grew idle in the calm is being stopped."""
+        age = self.sim.world.now - operation.created_at
+        if operation.kind == OperationKind.STOP and operation.automatic:
+            return age < timedelta(minutes=settings.GASTOWN_DEADLINE_STOPPING_MINUTES)
+        return operation.kind == OperationKind.DESTROY and age < timedelta(minutes=15)
 
     def _has_its_data(self) -> None:
         fly = self.sim.world.fly
@@ -277,8 +290,11 @@ class Checker:
         if drills := [machine.id for machine in fly.drills()]:
             raise Violation(6, f"drills have left machines over: {drills}")
         recorded = set(Town.objects.exclude(volume_id="").values_list("volume_id", flat=True))
+        listed = set(Orphan.objects.values_list("fly_id", flat=True))
         for volume in fly.volumes.values():
-            if volume.id not in recorded and volume.state == "created":
+            # Recovery leaves an old volume to staff; an empty one was made and forgotten.
+            left = volume.id in listed and volume.data is not None
+            if volume.id not in recorded and volume.state == "created" and not left:
                 raise Violation(6, f"volume {volume.id} ({volume.name}) belongs to no row")
 
 

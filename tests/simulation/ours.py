@@ -21,24 +21,26 @@ from towns.words import OperationState
 
 REDELIVERY_SECONDS = 150
 """After so long django-q2's broker hands a task out again whose worker is gone."""
+SKEW = timedelta(seconds=1.5)
+"""As far the clocks of our two hosts are apart at their best."""
 Plan = Callable[[float, Callable[[], None]], None]
 
 
 class HostClock:
     """The clock of one host: the true time, and how far it is off."""
 
-    def __init__(self, timeline: Timeline, skew: float) -> None:
+    def __init__(self, timeline: Timeline, skew: timedelta = timedelta(0)) -> None:
         self._timeline = timeline
         self._skew = skew
-        self._jump = 0.0
+        self._jump = timedelta(0)
 
     def now(self) -> datetime:
         """The time that this host believes."""
-        return self._timeline.now() + timedelta(seconds=self._skew + self._jump)
+        return self._timeline.now() + self._skew + self._jump
 
     def jump(self, seconds: float) -> None:
         """From now on it is off by so much more; 0 puts it right."""
-        self._jump = seconds
+        self._jump = timedelta(seconds=seconds)
 
 
 class Ours:
@@ -47,7 +49,7 @@ class Ours:
 
     def __init__(self, world: World, plan: Plan) -> None:
         self.world = world
-        self.clocks = [HostClock(world.clock, 0), HostClock(world.clock, 1.5)]
+        self.clocks = [HostClock(world.clock), HostClock(world.clock, SKEW)]
         self.hosts = [replace(world.services, clock=clock) for clock in self.clocks]
         self.off_until = 0.0
         """Until then none of our processes runs."""

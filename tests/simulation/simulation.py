@@ -106,6 +106,7 @@ class Simulation:
         """What is still being destroyed, or left over by a drill, goes in the days after."""
         self.world.pace.beats = False
         self._plan(begins + 600, self.ours.sweep_backups)
+        self._plan(begins + 900, self.ours.sweep_reconcile)
         self._go_on(begins + 3600)
         if NextDue()() is not None:
             self._go_on(begins + TAIL_SECONDS)

@@ -19,7 +19,8 @@ from .plan import Event
 if TYPE_CHECKING:
     from .simulation import Simulation
 
-RUNNING = frozenset({"started", "starting"})
+JUMP_SECONDS = 300
+"""As far a host's clock jumps, when it does."""
 
 
 def _machine(sim: "Simulation", town: Town) -> FlyMachine | None:
@@ -156,7 +157,7 @@ def our_downtime(sim: "Simulation", town: Town, event: Event) -> None:
 def clock_jump(sim: "Simulation", town: Town, event: Event) -> None:
     """The clock of one host jumps, and is put right after some minutes."""
     clock = sim.ours.clocks[event.town % len(sim.ours.clocks)]
-    clock.jump(300 if event.amount > 900 else -300)
+    clock.jump(JUMP_SECONDS if event.amount > 900 else -JUMP_SECONDS)
     sim.later(600, partial(clock.jump, 0))
 
 
