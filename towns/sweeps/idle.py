@@ -152,10 +152,10 @@ def _tell_not_stopped(decisions: Sequence[IdleDecision], now: datetime) -> None:
     if not since:
         return
     told = {
-        event.town_id: event.reason
+        (event.town_id, event.reason)
         for event in LifecycleEvent.objects.filter(
             town__in=list(since), kind="not_stopped", at__gte=min(since.values())
-        ).order_by("id")
+        )
         if event.at >= since[event.town_id]
     }
     LifecycleEvent.objects.bulk_create(
@@ -163,7 +163,7 @@ def _tell_not_stopped(decisions: Sequence[IdleDecision], now: datetime) -> None:
             one.town, "not_stopped", actor=ACTOR, now=now, reason=one.why, data=_inputs(one.town)
         )
         for one in decisions
-        if told.get(one.town.pk) != one.why
+        if (one.town.pk, one.why) not in told
     )
 
 
