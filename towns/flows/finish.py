@@ -217,8 +217,10 @@ def _reset_desire(town: Town, kind: OperationKind, to: Status) -> None:
 
 def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
     causes = [f"{operation.kind}_failed"]
+    if operation.kind == OperationKind.DRILL:
+        causes.append("corrupt_snapshot")  # its newest snapshot was seen to restore
     if town.status == Status.RUNNING:
-        kinds = ("provision", "start", "restart", "recover", "stop")
+        kinds = ("provision", "start", "restart", "recover", "stop", "destroy")
         causes += [f"{kind}_failed" for kind in kinds]
         causes += ["restart_limit", "machine_gone"]
     elif town.status == Status.DESTROYED:  # what is left at Fly is still news
