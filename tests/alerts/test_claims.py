@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from tests.alerts.conftest import OPS, after, open_one, resolve
 from tests.factories import make_town
-from towns.alerts import claims, deliver, deliver_alerts
+from towns.alerts import claims, deliver, deliver_alerts, outbox
 from towns.alerts.claims import LEASE_SECONDS
 from towns.alerts.mail import Mailer
 from towns.alerts.planning import plan
@@ -199,8 +199,6 @@ def test_two_messengers_at_the_same_moment_tell_each_once(monkeypatch: pytest.Mo
 def test_a_claim_that_came_too_late_takes_nothing(mill: Town) -> None:
     warn(mill)
     waiting = claims.read_waiting(after(120))
-    message = plan(
-        waiting, now=after(120), rules=deliver.outbox.rules(), digests={}, down=[]
-    ).messages[0]
+    message = plan(waiting, now=after(120), rules=outbox.rules(), digests={}, down=[]).messages[0]
     assert claims.claim(message, after(120)) is not None
     assert claims.claim(message, after(121)) is None

@@ -220,7 +220,7 @@ def test_kilo_3250_what_is_going_away_for_ever_is_not_asked_about_for_ever(
     if what == "machine":
         world.pace.destroy = 365 * DAY
     else:
-        world.fly.forget_volume = lambda _: None  # type: ignore[method-assign]  # it stays
+        world.fly.forget_volume = lambda volume_id: None  # type: ignore[method-assign]  # it stays
     ask(world, town, "destroy")
     world.settle(600)
     calls = world.faults.count(f"fly.get_{what}")

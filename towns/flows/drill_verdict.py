@@ -20,7 +20,6 @@ DOLT_PATIENCE_SECONDS = 180
 """How long Dolt may take to open what was restored."""
 OVER = frozenset({"stopped", "suspended", "failed", "destroying", "destroyed"})
 POINTER = "latest.json"
-IMAGE = "drill_image"
 Result = Drill.Result
 
 
@@ -110,7 +109,7 @@ def _fallen(run: Run, drill: Drill) -> Outcome | None:
 def _unsafe(run: Run, drill: Drill) -> Outcome:
     """An image that doesn't know drills would run agents with the town's tokens: end it at once."""
     alerts.open_alert(
-        cause=IMAGE,
+        cause="drill_image",
         subject=FLEET,
         severity="critical",
         message=f"The image {settings.GASTOWN_SANDBOX_IMAGE} doesn't know restore drills: one of "
@@ -148,9 +147,6 @@ def conclude(run: Run, drill: Drill, verdict: Verdict) -> Outcome:
                 reason=verdict.reason,
                 operation=run.operation,
                 data=run.learned["report"],
-            )
-            alerts.resolve_alerts(
-                subject=FLEET, causes=[IMAGE], resolution="a drill restored", now=run.now
             )
     return ended(drill)
 

@@ -92,7 +92,13 @@ def hand_over(run: Run, kind: OperationKind, reason: str) -> Operation:
     town = _lock(run)
     _close(run, OperationState.SUPERSEDED, reason)
     successor = begin(
-        town, kind, actor=run.actor, now=run.now, reason=reason, params=run.operation.params
+        town,
+        kind,
+        actor=run.actor,
+        now=run.now,
+        reason=reason,
+        params=run.operation.params,
+        data={"rule": "provably lost", "instead_of": run.operation.kind},
     )
     return _link(run.operation, successor)
 

@@ -28,7 +28,6 @@ _FIELDS = (
     "machine_id",
     "volume_id",
     "generation",
-    "hold_reason",
     "stop_reason",
     "last_result",
     "consecutive_failures",
@@ -135,7 +134,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id=machine_id,
             volume_id=volume_id,
             generation=generation,
-            hold=hold,
             idle_stopped=stop_reason == StopReason.IDLE,
             counted_out=status == Status.UNHEALTHY
             and last_result == CheckResult.FAILED
@@ -154,7 +152,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id,
             volume_id,
             generation,
-            hold,
             stop_reason,
             last_result,
             failures,
