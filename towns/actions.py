@@ -201,23 +201,37 @@ def request_recover(
         return ask.begin(DesiredState.RUNNING, stop_reason="")
 
 
-def request_backup(town_id: UUID, *, actor: Actor, now: datetime, reason: str = "") -> Requested:
+def request_backup(
+    town_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> Requested:
     """Back a running town up now. NotAllowed unless it runs."""
     with transaction.atomic():
-        ask = _ask(OperationKind.BACKUP, town_id, actor, now, reason)
+        ask = _ask(OperationKind.BACKUP, town_id, actor, now, reason, data=data)
         if ask.operation is not None and ask.operation.kind == OperationKind.BACKUP:
             return Requested(ask.operation, created=False, note="A backup is under way already.")
         return ask.begin()
 
 
-def request_drill(town_id: UUID, *, actor: Actor, now: datetime, reason: str = "") -> Requested:
+def request_drill(
+    town_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> Requested:
     """Prove that the town's newest snapshot restores, on a throw-away machine beside the town.
 
     Whatever else is asked for meanwhile calls it off. NotAllowed without a backup, while an
     operation is under way, or when the town is destroyed.
     """
     with transaction.atomic():
-        ask = _ask(OperationKind.DRILL, town_id, actor, now, reason)
+        ask = _ask(OperationKind.DRILL, town_id, actor, now, reason, data=data)
         if ask.operation is not None and ask.operation.kind == OperationKind.DRILL:
             return Requested(ask.operation, created=False, note="A drill is under way already.")
         requested = ask.begin()

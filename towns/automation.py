@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from towns import alerts
 from towns.budgets import restarts_under_way
@@ -40,23 +40,35 @@ def freeze(
 def thaw(scope: str, *, actor: Actor, now: datetime) -> bool:
     """Let automatic actions go on; returns whether there was a freeze."""
     standing = Freeze.objects.filter(scope=scope, thawed_at=None)
-    thawed = standing.update(thawed_at=now, thawed_by=actor.name) > 0
-    if scope == Freeze.Scope.RECOVERY:
+    return _end(standing, scope, at=now, by=actor.name, resolution=f"thawed by {actor.name}")
+
+
+@transaction.atomic
+def _end(standing: QuerySet[Freeze], scope: str, *, at: datetime, by: str, resolution: str) -> bool:
+    """End a freeze, together with the alert about it."""
+    ended = standing.update(thawed_at=at, thawed_by=by) > 0
+    if ended and scope == Freeze.Scope.RECOVERY:
         alerts.resolve_alerts(
-            subject=FLEET, causes=["recovery_frozen"], resolution=f"thawed by {actor.name}", now=now
+            subject=FLEET, causes=["recovery_frozen"], resolution=resolution, now=at
         )
-    return thawed
+    return ended
 
 
 def standing_freeze(scope: str, now: datetime) -> Freeze | None:
     """The freeze of a scope that stands now, or None. One whose time is over is ended."""
     found = Freeze.objects.filter(scope=scope, thawed_at=None).first()
-    if found is not None and found.until is not None and found.until <= now:
-        Freeze.objects.filter(pk=found.pk, thawed_at=None).update(
-            thawed_at=found.until, thawed_by="its time was over"
-        )
-        return None
-    return found
+    if found is None or found.until is None or found.until > now:
+        return found
+    standing = Freeze.objects.filter(pk=found.pk, thawed_at=None, until=found.until)
+    _end(standing, scope, at=found.until, by="its time was over", resolution="its time was over")
+    return None
+
+
+def end_what_is_over(now: datetime) -> None:
+    """End the freezes whose time is over: they hold nothing any more, and their alerts close."""
+    over = Freeze.objects.filter(thawed_at=None, until__lte=now)
+    for scope in over.values_list("scope", flat=True):
+        standing_freeze(scope, now)
 
 
 def frozen(now: datetime) -> str | None:
@@ -120,16 +132,23 @@ def hold_recovery(operation: Operation, now: datetime) -> str | None:
             f"Over {limit} automatic recoveries within {minutes} min: many towns gone at once is "
             "our fault or Fly's until staff confirm."
         )
-        standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=RULE, now=now)
-        alerts.open_alert(
-            cause="recovery_frozen",
-            subject=FLEET,
-            severity="critical",
-            message=f"Automatic recovery is frozen. {reason} Check the Fly token and the app, then "
-            "let it go on: `manage.py automation thaw --scope recovery`.",
-            now=now,
-        )
+        standing = _freeze_recovery(reason, now)
     return _why_no_room() if standing is None else f"Recovery is frozen. {standing.reason}"
+
+
+@transaction.atomic
+def _freeze_recovery(reason: str, now: datetime) -> Freeze:
+    """The rule's freeze and its alert: a freeze that nobody is told of would stand for ever."""
+    standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=RULE, now=now)
+    alerts.open_alert(
+        cause="recovery_frozen",
+        subject=FLEET,
+        severity="critical",
+        message=f"Automatic recovery is frozen. {reason} Check the Fly token and the app, then "
+        "let it go on: `manage.py automation thaw --scope recovery`.",
+        now=now,
+    )
+    return standing
 
 
 def _is_one_too_many(operation: Operation) -> bool:

@@ -64,7 +64,6 @@ class TownRow:
     machine_id: str
     volume_id: str
     generation: int
-    hold: str = ""
     idle_stopped: bool = False
     counted_out: bool = False
     """Whether it fails for so long already that the restart rule has it."""

@@ -212,6 +212,7 @@ def test_losing_the_last_fallback_makes_it_critical(world: World) -> None:
     look(world, town)
     alert.refresh_from_db()
     assert alert.severity == "critical"
+    assert alert.deliveries.filter(audience="owner").count() == 1, "its owner hears of it now"
     assert "No older verified snapshot" in alert.message
 
 

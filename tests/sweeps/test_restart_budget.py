@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns import budgets
+from towns import actions, budgets
 from towns.flows import finish
 from towns.flows.run import Run
 from towns.models import Breaker, LifecycleEvent, Operation, Town
@@ -136,13 +136,55 @@ def test_a_canary_is_known_as_one_from_its_first_moment(
     class Killed(BaseException):
         pass
 
-    def kill(*_: object, **__: object) -> None:
+    request = actions.request_restart
+
+    def kill(*args: Any, **fields: Any) -> None:
+        request(*args, **fields)
         raise Killed
 
-    monkeypatch.setattr(Breaker, "save", kill)
+    monkeypatch.setattr(actions, "request_restart", kill)
     with pytest.raises(Killed):
         decide_restarts(fleet.services, NOW)
     assert under_way() == 0
+
+
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Have something happen once, while a sweep waits for the lock of the budget."""
+    lock, left = budgets.lock_restart_room, [happens]
+
+    def wait() -> int:
+        if left:
+            left.pop()()
+        return lock()
+
+    monkeypatch.setattr(budgets, "lock_restart_room", wait)
+
+
+def test_a_canary_that_was_sent_while_it_waited_is_the_only_one(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        failed_town(number)
+    Breaker.objects.create(
+        scope="fleet", state=Breaker.State.CANARY, reason="many failed", opened_at=NOW
+    )
+    last = [Town.objects.order_by("episode_since").last()]
+    ids = [town.pk for town in last if town is not None]
+    while_it_waits(monkeypatch, lambda: decide_restarts(fleet.services, NOW, only=ids))
+    decide_restarts(fleet.services, NOW)
+    assert under_way() == 1
+
+
+def test_a_breaker_that_closes_while_it_waited_is_no_obstacle(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed_town(1)
+    Breaker.objects.create(
+        scope="fleet", state=Breaker.State.CANARY, reason="many failed", opened_at=NOW
+    )
+    while_it_waits(monkeypatch, Breaker.objects.all().delete)
+    decide_restarts(fleet.services, NOW)
+    assert under_way() == 1
 
 
 def test_a_breaker_that_opens_meanwhile_holds(

@@ -92,7 +92,13 @@ def hand_over(run: Run, kind: OperationKind, reason: str) -> Operation:
     town = _lock(run)
     _close(run, OperationState.SUPERSEDED, reason)
     successor = begin(
-        town, kind, actor=run.actor, now=run.now, reason=reason, params=run.operation.params
+        town,
+        kind,
+        actor=run.actor,
+        now=run.now,
+        reason=reason,
+        params=run.operation.params,
+        data={"rule": "provably lost", "instead_of": run.operation.kind},
     )
     return _link(run.operation, successor)
 
@@ -217,8 +223,10 @@ def _reset_desire(town: Town, kind: OperationKind, to: Status) -> None:
 
 def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
     causes = [f"{operation.kind}_failed"]
+    if operation.kind == OperationKind.DRILL:
+        causes.append("corrupt_snapshot")  # its newest snapshot was seen to restore
     if town.status == Status.RUNNING:
-        kinds = ("provision", "start", "restart", "recover", "stop")
+        kinds = ("provision", "start", "restart", "recover", "stop", "destroy")
         causes += [f"{kind}_failed" for kind in kinds]
         causes += ["restart_limit", "machine_gone"]
     elif town.status == Status.DESTROYED:  # what is left at Fly is still news

@@ -3,9 +3,9 @@
 Only a 404 proves absence. A volume that exists is used; an old volume is never destroyed.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
+from django.db import transaction
 
 from towns import alerts
 from towns.automation import hold_recovery
@@ -32,10 +32,18 @@ def hold_if_frozen(run: Run) -> Outcome:
     Its time begins when it may go on: who thaws recovery wants it done, not failed meanwhile.
     """
     if run.operation.automatic and (why := hold_recovery(run.operation, run.now)):
-        minutes = settings.GASTOWN_DEADLINE_RECOVERING_MINUTES
-        run.save_operation(deadline_at=run.now + timedelta(minutes=minutes))
+        _record_once(run, why)
         return Wait(15, why)
     return Done()
+
+
+@transaction.atomic
+def _record_once(run: Run, why: str) -> None:
+    """A decision not to act is recorded, each reason once."""
+    told = run.learned.get("held_back", [])
+    if why not in told:
+        run.remember(held_back=[*told, why])
+        run.record("not_recovered", why)
 
 
 def prove_what_is_lost(run: Run) -> Outcome:
@@ -140,6 +148,13 @@ def check_restored(run: Run) -> Outcome:
             now=run.now,
             data={"wanted": wanted, "restored": got},
         )
+    else:
+        alerts.resolve_alerts(
+            town=run.town,
+            causes=["corrupt_snapshot"],
+            resolution=f"snapshot {got} was restored",
+            now=run.now,
+        )
     run.report(restored_snapshot=got, data_loss_seconds=_data_loss(run))
     return Done(f"restored {got}")
 
@@ -174,4 +189,5 @@ FLOW = Flow(
     ),
     deadline="GASTOWN_DEADLINE_RECOVERING_MINUTES",
     arrived=has_arrived_restored,
+    held_at=hold_if_frozen,
 )

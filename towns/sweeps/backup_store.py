@@ -164,7 +164,12 @@ def _update_alerts(findings: Sequence[Finding], dropped: Mapping[UUID, str], now
                     new_alert(one.town.pk, cause, severity=severity, message=message, now=now)
                 )
             elif known.severity != severity:  # seldom: its last fallback has gone, or come
-                Alert.objects.filter(pk=known.pk).update(severity=severity, message=message)
+                if severity == Alert.Severity.CRITICAL:  # and its owner hears of it
+                    alerts.open_alert(
+                        cause=cause, town=one.town, severity=severity, message=message, now=now
+                    )
+                else:
+                    Alert.objects.filter(pk=known.pk).update(severity=severity, message=message)
         over += [
             alert.pk
             for cause in CAUSES

@@ -27,7 +27,6 @@ _FIELDS = (
     "machine_id",
     "volume_id",
     "generation",
-    "hold_reason",
     "stop_reason",
     "last_result",
     "consecutive_failures",
@@ -134,7 +133,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id=machine_id,
             volume_id=volume_id,
             generation=generation,
-            hold=hold,
             idle_stopped=stop_reason == StopReason.IDLE,
             counted_out=status == Status.UNHEALTHY
             and last_result == CheckResult.FAILED
@@ -153,7 +151,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id,
             volume_id,
             generation,
-            hold,
             stop_reason,
             last_result,
             failures,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from towns.flows.finish import following, status_after_failure
-from towns.flows.recover import hold_if_frozen
 from towns.flows.registry import flow_of
 from towns.flows.wish import Wish
 from towns.models import Operation, Town
@@ -48,7 +47,7 @@ def deadline(operation: Operation) -> Iterator[Next]:
     flow, kind = flow_of(operation.kind), OperationKind(operation.kind)
     if operation.undoing:
         return
-    if operation.automatic and operation.step == hold_if_frozen.__name__:
+    if flow.held_at is not None and operation.step == flow.held_at.__name__:
         yield Next("deadline", "Its time begins when recovery may go on.")
         return
     failed = status_after_failure(kind, operation, operation.town)
