@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import Error, connection
+from django.db.models import QuerySet
 
 from towns.models import CountedBudget, FlyBudget, Operation
 from towns.services.limits import Limit, TokenBuckets, limit_of
@@ -92,10 +93,9 @@ def _wait_for_token(key: str, limit: Limit) -> float | None:
     return seconds if seconds is not None and seconds > 0 else limit.interval
 
 
-def forget_full_buckets(now: datetime) -> int:
-    """Delete the rows of full buckets, which say as much as none; returns how many."""
-    full = FlyBudget.objects.filter(full_at__lt=(now - SURELY_FULL).timestamp())
-    return full.delete()[0]
+def full_buckets(now: datetime) -> QuerySet[FlyBudget]:
+    """The rows of full buckets, which say as much as none, in no order: none is worth a sort."""
+    return FlyBudget.objects.filter(full_at__lt=(now - SURELY_FULL).timestamp()).order_by()
 
 
 def restarts_under_way() -> int:
