@@ -142,6 +142,12 @@ def restarts_under_way() -> int:
     return at_work.exclude(kind=OperationKind.RECOVER, step=RECOVERY_IS_HELD).count()
 
 
+def why_no_room() -> str:
+    """Why an automatic restart or recovery has to wait when there is no room for it."""
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    return f"{limit} automatic restarts are under way; it is its turn later"
+
+
 def room_left() -> int:
     """How many more automatic restarts may begin now."""
     limit: int = settings.GASTOWN_RESTARTS_AT_ONCE

@@ -6,8 +6,9 @@ Only a 404 proves absence. A volume that exists is used; an old volume is never 
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 
-from towns import alerts
+from towns import alerts, budgets
 from towns.automation import hold_recovery
 from towns.flows.healthy import await_healthy
 from towns.flows.machines import (
@@ -31,11 +32,26 @@ def hold_if_frozen(run: Run) -> Outcome:
 
     Its time begins when it may go on: who thaws recovery wants it done, not failed meanwhile.
     """
-    if run.operation.automatic and (why := hold_recovery(run.operation, run.now)):
-        minutes = settings.GASTOWN_DEADLINE_RECOVERING_MINUTES
-        run.save_operation(deadline_at=run.now + timedelta(minutes=minutes))
-        return Wait(15, why)
-    return Done()
+    if not run.operation.automatic:
+        return Done()
+    why = hold_recovery(run.operation, run.now)
+    if why is None:
+        if _takes_a_place(run):
+            return prove_what_is_lost(run)
+        why = f"{budgets.why_no_room()}."
+    minutes = settings.GASTOWN_DEADLINE_RECOVERING_MINUTES
+    run.save_operation(deadline_at=run.now + timedelta(minutes=minutes))
+    return Wait(15, why)
+
+
+def _takes_a_place(run: Run) -> bool:
+    """Go on to the next step if there is room. Places are counted and taken under one lock, or
+    all that look at the same moment would take the last one."""
+    with transaction.atomic():
+        if budgets.lock_restart_room() <= 0:
+            return False
+        run.save_operation(step=prove_what_is_lost.__name__)
+    return True
 
 
 def prove_what_is_lost(run: Run) -> Outcome:
