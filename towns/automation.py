@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from towns import alerts
-from towns.budgets import restarts_under_way
+from towns.budgets import room_left, why_no_room
 from towns.history import Actor
 from towns.models import Breaker, Freeze, MaintenanceWindow, Operation, Town
 from towns.standing import FLEET as FLEET
@@ -106,14 +106,11 @@ def breakers_over(town: Town, standing: Mapping[str, Breaker]) -> list[Breaker]:
 
 
 def _why_no_room() -> str | None:
-    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
-    if restarts_under_way() < limit:
-        return None
-    return f"{limit} automatic restarts are under way; it is its turn later."
+    return None if room_left() > 0 else f"{why_no_room()}."
 
 
 def hold_recovery(operation: Operation, now: datetime) -> str | None:
-    """Why an automatic recovery has to wait; None when it may go on.
+    """Why an automatic recovery has to wait; None when it may go on, if it gets a place.
 
     Too many at once are a fault of ours or of Fly's until staff confirm: the recovery that is one
     too many freezes recovery, with one alert.

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from towns import alerts
+from towns import alerts, budgets
 from towns.automation import hold_recovery
+from towns.flows.begin import deadline_of
 from towns.flows.healthy import await_healthy
 from towns.flows.machines import (
     await_started,
@@ -31,10 +32,27 @@ def hold_if_frozen(run: Run) -> Outcome:
 
     Its time begins when it may go on: who thaws recovery wants it done, not failed meanwhile.
     """
-    if run.operation.automatic and (why := hold_recovery(run.operation, run.now)):
-        _record_once(run, why)
-        return Wait(15, why)
-    return Done()
+    if not run.operation.automatic:
+        return Done()
+    why = hold_recovery(run.operation, run.now)
+    if why is None:
+        if _takes_a_place(run):
+            return prove_what_is_lost(run)
+        why = f"{budgets.why_no_room()}."
+    _record_once(run, why)
+    return Wait(15, why)
+
+
+def _takes_a_place(run: Run) -> bool:
+    """Go on to the next step if there is room. Places are counted and taken under one lock, or
+    all that look at the same moment would take the last one."""
+    with transaction.atomic():
+        if budgets.lock_restart_room() <= 0:
+            return False
+        run.save_operation(
+            step=prove_what_is_lost.__name__, deadline_at=deadline_of(FLOW, run.now)
+        )
+    return True
 
 
 @transaction.atomic

@@ -204,7 +204,8 @@ def _restart(town: Town, rules: HealthRules, now: datetime) -> Decision | str:
             locked = history.lock_town(town.pk)
             if (locked.status, locked.last_result) != (Status.UNHEALTHY, CheckResult.FAILED):
                 return Decision(str(town), "none", "it is well again")
-            verdict = Planner(standing, rules, now, room).decide(locked, ())
+            past = past_restarts([locked], rules, now).get(locked.pk, ())
+            verdict = Planner(standing, rules, now, room).decide(locked, past)
             if verdict.action != RestartAction.RESTART:
                 return verdict.why
             requested = actions.request_restart(
