@@ -49,8 +49,7 @@ def _advance(run: Run) -> bool:
         OperationKind.DESTROY,
         OperationKind.RESTORE,
     ):
-        finish.supersede(run)
-        return False
+        return finish.supersede(run) is None
     if not operation.undoing and operation.deadline_at and run.now >= operation.deadline_at:
         return _at_deadline(run, flow)
     outcome = _guarded(run, flow.step(operation.step))

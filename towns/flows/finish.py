@@ -83,6 +83,13 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
             now=run.now,
             data={"operation": str(operation.pk)},
         )
+    wants = town.desired_state
+    if (
+        called_off
+        and kind == OperationKind.DESTROY
+        and (to, wants) == (Status.ERROR, DesiredState.RUNNING)
+    ):
+        return _start_after_all(run, town)
     return _follow(run, town, success=again)
 
 
@@ -98,9 +105,12 @@ def hand_over(run: Run, kind: OperationKind, reason: str) -> Operation:
 
 
 @transaction.atomic
-def supersede(run: Run) -> Operation:
-    """Close the operation in favour of the destroy that a person has asked for meanwhile."""
+def supersede(run: Run) -> Operation | None:
+    """Close the operation in favour of the destroy that a person has asked for meanwhile; None if
+    they have changed their mind again."""
     town = _lock(run)
+    if town.desired_state != DesiredState.DESTROYED:
+        return None
     wish = Wish.of(run.operation) or Wish(run.actor, "destroy was asked for")
     _close(run, OperationState.SUPERSEDED, wish.reason)
     return _link(run.operation, _grant(town, OperationKind.DESTROY, wish, run.now))
@@ -245,6 +255,13 @@ def _follow(run: Run, town: Town, *, success: bool) -> Operation | None:
         _refuse_restore(run, town, wish)
         return None
     return _link(run.operation, _grant(town, kind, wish, run.now))
+
+
+def _start_after_all(run: Run, town: Town) -> Operation:
+    """Who calls a destroy off wants the town to run: also one that was on its way elsewhere when
+    the destroy superseded that, or in error, and so has no status to go back to."""
+    wish = Wish.of(run.operation) or Wish(run.actor, "its destroy was called off")
+    return _link(run.operation, _grant(town, OperationKind.START, wish, run.now))
 
 
 def _refuse_restore(run: Run, town: Town, wish: Wish) -> None:
