@@ -83,14 +83,11 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
             now=run.now,
             data={"operation": str(operation.pk)},
         )
-    wants = town.desired_state
-    if (
-        called_off
-        and kind == OperationKind.DESTROY
-        and (to, wants) == (Status.ERROR, DesiredState.RUNNING)
-    ):
-        return _start_after_all(run, town)
-    return _follow(run, town, success=again)
+    if again:
+        return _go_on(run, town, kind)
+    if called_off and (to, town.desired_state) == (Status.ERROR, DesiredState.RUNNING):
+        return _go_on(run, town, OperationKind.START)
+    return _follow(run, town, success=False)
 
 
 @transaction.atomic
@@ -257,11 +254,11 @@ def _follow(run: Run, town: Town, *, success: bool) -> Operation | None:
     return _link(run.operation, _grant(town, kind, wish, run.now))
 
 
-def _start_after_all(run: Run, town: Town) -> Operation:
-    """Who calls a destroy off wants the town to run: also one that was on its way elsewhere when
-    the destroy superseded that, or in error, and so has no status to go back to."""
-    wish = Wish.of(run.operation) or Wish(run.actor, "its destroy was called off")
-    return _link(run.operation, _grant(town, OperationKind.START, wish, run.now))
+def _go_on(run: Run, town: Town, kind: OperationKind) -> Operation:
+    """Who changes their mind gets what they want, also where the status before says nothing: the
+    town was in error, or on its way elsewhere when a destroy superseded that."""
+    wish = Wish.of(run.operation) or Wish(run.actor, f"its {run.operation.kind} was called off")
+    return _link(run.operation, _grant(town, kind, wish, run.now))
 
 
 def _refuse_restore(run: Run, town: Town, wish: Wish) -> None:
