@@ -56,6 +56,10 @@ LIVES = (
     ("fails",),
     ("succeeds", "stop", "succeeds"),
     ("succeeds", "destroy", "succeeds"),
+    ("succeeds", "restart"),
+    ("fails", "recover"),
+    ("succeeds", "destroy", "succeeds", "restore"),
+    ("succeeds", "restart", "destroy", "goes on"),
 )
 """How a town may have come to where it is when it all begins."""
 
@@ -92,8 +96,10 @@ class Operations(RuleBasedStateMachine):
                 self.it_fails(0)
             elif word == "succeeds":
                 self.it_succeeds(None)
+            elif word == "goes on":
+                self.it_goes_on(0, LATER)
             else:
-                self.somebody_asks(word)
+                self._asks(word)
 
     @property
     def now(self) -> datetime:
@@ -101,9 +107,10 @@ class Operations(RuleBasedStateMachine):
 
     # What people and rules want
 
-    @rule(kind=st.sampled_from(KINDS))
-    def somebody_asks(self, kind: str) -> None:
-        self._asks(kind)
+    @rule(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
+    def somebody_asks(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self._asks(kind)
 
     def _asks(self, kind: str, **more: Any) -> None:
         ends = self.deleted_at + 30 * DAY
