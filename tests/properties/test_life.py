@@ -192,6 +192,29 @@ class OneLife(RuleBasedStateMachine):
         self.life.woke, self.life.checks = self.now, []
         self.life.ends_episode(self.now)
 
+    @precondition(lambda self: self.restarting is None and self._is_active())
+    @rule(
+        rounds=st.integers(2, 4),
+        helps=st.booleans(),
+        pause=st.integers(0, 12),
+        clears=st.booleans(),
+    )
+    def it_fails_again_and_again(self, rounds: int, helps: bool, pause: int, clears: bool) -> None:
+        """Restarts help for a while, or people do what the sweep doesn't."""
+        for _ in range(rounds):
+            self.it_fails("daemon", 3)
+            self.the_sweep_decides(2)
+            if self.restarting is None:
+                self.staff_restart_it()
+            self.its_restart_ends(True, 10)
+            if helps:
+                self.it_is_well(0, 0)
+            self.now += pause * MINUTE
+        if clears:
+            self.staff_clear_its_restarts()
+        self.it_fails("daemon", 3)
+        self.the_sweep_decides(2)
+
     @rule()
     def staff_clear_its_restarts(self) -> None:
         self.town.restarts_cleared_at = self.life.cleared = self.now
@@ -211,6 +234,13 @@ class OneLife(RuleBasedStateMachine):
             self.life.messages.append(self.now)
             self.town.websocket_message_at = max(self.life.messages)
             self.its_owner_comes()
+
+    @rule(time=st.sampled_from([3, 4, 5]).map(lambda n: timedelta(hours=n)))
+    def a_tab_is_forgotten(self, time: timedelta) -> None:
+        """It stays open, and goes on saying so."""
+        self.a_websocket_is_open(True)
+        self.now += time
+        self.a_websocket_is_open(False)
 
     @rule(on=st.booleans())
     def auto_stop_is_set(self, on: bool) -> None:
