@@ -7,12 +7,12 @@ import pytest
 
 from tests.world import SHELL, Moment, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
-from towns import interactions
+from towns import history, interactions
 from towns.models import Backup, LifecycleEvent, Town
 from towns.services.errors import Misconfigured, Unavailable
 from towns.sweeps.health import sweep_fleet
 from towns.sweeps.idle import sweep_idle
-from towns.words import InteractionKind
+from towns.words import InteractionKind, Status
 
 pytestmark = pytest.mark.django_db
 
@@ -241,6 +241,19 @@ def test_a_start_before_the_machine_is_told_calls_it_off(world: World) -> None:
     assert newest(town).kind == "stop"
     assert event(town, "stop_called_off").reason.startswith("Somebody wants it to run")
     assert world.faults.count("fly.stop_machine") == 0
+
+
+def test_a_start_that_calls_off_the_stop_of_a_town_in_error_starts_it(world: World) -> None:
+    town = world.running_town()
+    history.change_status(
+        town, Status.ERROR, kind="test", actor=RULE, now=world.now, reason="for a test"
+    )
+    ask(world, town, "stop")
+    ask(world, town, "start")
+    world.settle()
+    assert newest(town, "stop").state == "failed", "it was called off"
+    assert newest(town).kind == "start"
+    assert state(town) == ("running", "running")
 
 
 def test_a_start_once_it_is_stopping_starts_it_again_as_soon_as_it_has_stopped(

@@ -54,8 +54,7 @@ def _advance(run: Run) -> bool:
         OperationKind.DESTROY,
         OperationKind.RESTORE,
     ):
-        finish.supersede(run)
-        return False
+        return finish.supersede(run) is None
     deadline = _deadline(run, flow)
     if deadline is not None and run.now >= deadline:
         return _at_deadline(run, flow)

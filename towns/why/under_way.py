@@ -72,6 +72,10 @@ def afterwards(town: Town, operation: Operation) -> Iterator[Next]:
     ):
         yield Next("supersede", "It is destroyed instead, at the next step.")
         return
+    called_off = town.desired_state != DesiredState.DESTROYED and town.destroyed_at is None
+    if operation.kind == OperationKind.DESTROY and called_off:
+        yield Next("call_off", "It is called off, and nothing is destroyed.")
+        return
     then = _then(operation)
     yield Next("succeed", f"When it has succeeded, the town is {then}.")
     kind = following(Status(then), DesiredState(town.desired_state))
