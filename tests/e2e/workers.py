@@ -15,7 +15,7 @@ from typing import Any
 from tests.e2e.installation import ROOT, Installation
 from tests.e2e.points import Point
 
-LEASE_SECONDS = 0.4
+LEASE_SECONDS = 0.15
 """Short, so that the next worker takes over at once. One test keeps the default."""
 
 
@@ -54,10 +54,12 @@ class Workers:
             return self._life(town, lines)
 
     @contextmanager
-    def held(self, town: str, at: Point) -> Iterator[Callable[[], None]]:
-        """Have a worker with the default lease come to a point, and wait there, alive and keeping
-        its lease, until the function that is yielded kills it."""
-        order = {"do": "drive", "town": town, "spared": None, "at": at.as_json(), "lease": 30}
+    def held(
+        self, town: str, at: Point, *, lease: float = LEASE_SECONDS
+    ) -> Iterator[Callable[[], None]]:
+        """Have a worker come to a point, and wait there, alive and keeping its lease, until the
+        function that is yielded kills it."""
+        order = {"do": "drive", "town": town, "spared": None, "at": at.as_json(), "lease": lease}
         with self._connected(order) as (connection, lines):
             assert any("dies" in line for line in lines), f"it never came to {at}"
 
