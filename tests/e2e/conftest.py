@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.crash_place import SYNC_SECONDS, Pair, Place
+from tests.e2e.crash_place import SYNC_SECONDS, Pair, Place, drawn_slice
 from tests.e2e.installation import Installation, installation
 from tests.e2e.workers import running_workers
 
@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         installation(folder, GASTOWN_SYNC_INTERVAL_SECONDS=str(SYNC_SECONDS)) as ops,
         running_workers(ops, folder) as workers,
     ):
-        yield Place(ops, workers)
+        yield Place(ops, workers, drawn_slice())
 
 
 @pytest.fixture

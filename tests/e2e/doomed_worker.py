@@ -20,7 +20,7 @@ from unittest import mock
 
 import django
 
-from tests.e2e.points import Point, Watch
+from tests.e2e.points import Point, Slice, Watch
 
 LONGEST_SECONDS = 100.0
 Tell = Callable[..., None]
@@ -99,7 +99,8 @@ def _teller(connection: socket.socket) -> Tell:
 
 
 def _drive(order: dict[str, Any], tell: Tell, listen: Callable[[], str]) -> None:
-    """Drive the town's operations until none is open; die at the first point that isn't `spared`.
+    """Drive the town's operations until none is open; die at the first point of the slice that
+    isn't `spared`.
 
     Given the point to die `at`, it waits there for a line first: its lease is kept meanwhile.
     """
@@ -111,10 +112,11 @@ def _drive(order: dict[str, Any], tell: Tell, listen: Callable[[], str]) -> None
 
     at = order["at"] and Point.of(order["at"])
     spared = None if order["spared"] is None else set(map(Point.of, order["spared"]))
+    chosen = Slice(*order["slice"])
 
     def reached(point: Point) -> None:
         tell(point=point.as_json())
-        if point == at or (spared is not None and point not in spared):
+        if point == at or (spared is not None and point not in spared and chosen.has(point)):
             tell(dies=point.as_json())
             if at is not None:
                 listen()

@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 from typing import Any, Self
 from unittest import mock
 from urllib.parse import unquote
+from zlib import crc32
 
 AT, BEFORE, AFTER = "at", "before", "after"
 STEP = "the step"
@@ -50,6 +51,21 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.side} {self.call} #{self.number} in {self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Of all points those that are killed at: around every request that changes something, and a
+    share of the others, which the seed draws. A share of 1 is all of them."""
+
+    share: float = 1.0
+    seed: int = 0
+
+    def has(self, point: Point) -> bool:
+        """Whether it is killed at."""
+        if point.side != AT and not point.only_looks:
+            return True
+        return crc32(f"{self.seed} {point}".encode()) < self.share * 2**32
 
 
 def name_of(method: str, url: str) -> str:

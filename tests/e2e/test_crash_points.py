@@ -3,14 +3,16 @@
 Each flow is run once unharmed, which tells the requests that it makes; and beside it on another
 town by workers of which each is killed at the first point that none before it died at, so that
 every next one takes over what is half done. What counts as a point: `points.py`. What must come of
-it: `crash_place.py`. The ways of a flow that ends as failed: `test_crash_points_undone.py`.
+it: `crash_place.py`. The ways of a flow that fails or is called off: `test_crash_points_undone.py`.
+
+A run takes a slice of the points; `make crash-points` takes all of them.
 """
 
 import time
 
 import pytest
 
-from tests.e2e.crash_place import STATUSES, Pair, Place
+from tests.e2e.crash_place import STATUSES, End, Pair, Place
 from tests.e2e.installation import until
 from tests.e2e.points import AFTER, Point
 from towns.words import OperationKind
@@ -82,6 +84,17 @@ def test_recover_where_the_volume_is_lost(place: Place, towns: Pair) -> None:
         place.ops.cloud.ctl.lose_volume(place.volume(town))
     place.survives("recover", place.ask(towns, "recover"))
     place.has_its_work(towns[1])
+
+
+def test_recover_where_the_volume_is_given_up(place: Place, towns: Pair) -> None:
+    place.do(towns, "stop")
+    old = place.volume(towns[0]), place.volume(towns[1])
+    asked = place.ask(towns, "recover", from_backup=True)
+    place.survives("recover", asked, End(left=old))
+    assert place.volume(towns[1]) not in old
+    place.has_its_work(towns[1])
+    for volume in old:
+        place.fly("DELETE", f"volumes/{volume}")  # as staff would
 
 
 def test_destroy_and_restore(place: Place, towns: Pair) -> None:
