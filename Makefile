@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm requirements clean simulate soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm crash-points requirements clean simulate soak
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Kills workers at every point of every flow; `make test` draws a slice of the points.
+crash-points: setup
+	GASTOWN_TEST_DATABASES=postgresql GASTOWN_CRASH_SHARE=1 bash tests/run.sh tests/e2e/test_crash_*.py
 
 storm: setup
 	$(BIN)/python -m tests.e2e.storm

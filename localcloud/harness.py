@@ -41,19 +41,24 @@ class Running:
 
 @contextmanager
 def running_localcloud(
-    directory: Path, *, latency: float = 0.05, rate: float = 0.0, extra: Sequence[str] = ()
+    directory: Path,
+    *,
+    latency: float = 0.05,
+    rate: float = 0.0,
+    beat: float = 0.5,
+    extra: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Start one on free ports; it has ended, with everything it started, afterwards.
 
-    `latency` in seconds, `rate` multiplies Fly's limits (0: none). Raises RuntimeError if it
-    doesn't start.
+    `latency` and the stand-in daemons' `beat` in seconds, `rate` multiplies Fly's limits (0: none).
+    Raises RuntimeError if it doesn't start.
     """
     command = [sys.executable, "-m", "localcloud", "--dir", str(directory)]
     command += ["--port", "0", "--s3-port", "0", "--latency", str(latency), "--rate", str(rate)]
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "localcloud.log").open("a") as log:
         process = subprocess.Popen(
-            [*command, "--beat-seconds", "0.5", *extra],
+            [*command, "--beat-seconds", str(beat), *extra],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Runs the tests on SQLite and, where PostgreSQL answers, on it too.
 # GASTOWN_TEST_DATABASES: "sqlite", "postgresql" or both (the default).
+# GASTOWN_CRASH_SEED, GASTOWN_CRASH_SHARE: at which points workers are killed, and how many of them
+# that only look (0.25).
 # GASTOWN_TEST_POSTGRESQL: where PostgreSQL is; its user must be allowed to create databases.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wanted=${GASTOWN_TEST_DATABASES:-"sqlite postgresql"}
 server=${GASTOWN_TEST_POSTGRESQL:-postgres://postgres@127.0.0.1:5432}
 python=.venv/bin/python
+export GASTOWN_CRASH_SEED=${GASTOWN_CRASH_SEED:-$RANDOM}  # which points workers are killed at
+echo "== GASTOWN_CRASH_SEED=$GASTOWN_CRASH_SEED"
 
 answers() {
     "$python" - "$server" <<'PY'

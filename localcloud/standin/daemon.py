@@ -93,9 +93,11 @@ def live(folder: str) -> None:
     started, count = _now(), 0
     period = float(os.environ.get("GT_BEAT_SECONDS", "180"))
     while True:
+        there = tmux.sessions(town)
         for name in SESSIONS:
-            tmux.begin(town, name, ["sleep", "1000000"])
-        polecats.mourn(town)
+            if name not in there:
+                tmux.begin(town, name, ["sleep", "1000000"])
+        polecats.mourn(town, there)
         if not (town / "ESTOP").exists():
             count += 1
             _beat(town, started, count, running=True)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Set
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def live(folder: str, session: str, seconds: float) -> None:
         time.sleep(3600)
 
 
-def mourn(town: Path) -> None:
-    """The daemon's duty: forget the heartbeats of polecats that are no more."""
+def mourn(town: Path, there: Set[str]) -> None:
+    """The daemon's duty: forget the heartbeats of polecats whose sessions are no more."""
     folder = town / ".runtime" / "heartbeats"
     if folder.is_dir():
         for file in folder.glob("*.json"):
-            if not tmux.is_there(town, file.stem):
+            if file.stem not in there:
                 file.unlink(missing_ok=True)
 
 

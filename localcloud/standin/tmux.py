@@ -11,13 +11,16 @@ from .sockets import remove_socket, socket_name
 
 def begin(town: Path, session: str, command: Sequence[str]) -> None:
     """Start a session, unless it is there."""
-    if shutil.which("tmux") and not is_there(town, session):
+    if shutil.which("tmux") and session not in sessions(town):
         _tmux(town, "new-session", "-d", "-s", session, "-c", str(town), "--", *command)
 
 
-def is_there(town: Path, session: str) -> bool:
-    """Is there such a session?"""
-    return shutil.which("tmux") is not None and _tmux(town, "has-session", "-t", f"={session}") == 0
+def sessions(town: Path) -> set[str]:
+    """All of the town's, by one call: a daemon looks at every beat."""
+    if shutil.which("tmux") is None:
+        return set()
+    listed = _tmux(town, "list-sessions", "-F", "#{session_name}", stdout=subprocess.PIPE)
+    return set(listed.stdout.split())
 
 
 def end(town: Path, session: str) -> None:
@@ -33,13 +36,16 @@ def end_all(town: Path) -> None:
         remove_socket(town)
 
 
-def _tmux(town: Path, *words: str) -> int:
+def _tmux(
+    town: Path, *words: str, stdout: int = subprocess.DEVNULL
+) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if name != "TMUX"}
     return subprocess.run(
         ["tmux", "-L", socket_name(town), "-f", "/dev/null", *words],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
+        text=True,
         check=False,
-    ).returncode
+    )

@@ -16,10 +16,11 @@ import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
+from unittest import mock
 
 import django
 
-from tests.e2e.points import Point, Watch
+from tests.e2e.points import Point, Slice, Watch
 
 LONGEST_SECONDS = 100.0
 Tell = Callable[..., None]
@@ -35,9 +36,11 @@ def serve(path: str) -> None:
     from towns.words import OperationKind
 
     assert driver
+    assert inside
     for kind in OperationKind:
-        if kind.value in inside.FLOWS:
-            registry.flow_of(kind)
+        registry.flow_of(kind)
+    # Kills make it ask again and again; that Fly's rates are kept to is for the storm to show.
+    mock.patch("towns.budgets.SharedBuckets.take").start()
     r2 = default_services().r2
     assert isinstance(r2, R2Client)
     r2._store.client()  # slow to make, and it connects at its first call only
@@ -96,7 +99,8 @@ def _teller(connection: socket.socket) -> Tell:
 
 
 def _drive(order: dict[str, Any], tell: Tell, listen: Callable[[], str]) -> None:
-    """Drive the town's operations until none is open; die at the first point that isn't `spared`.
+    """Drive the town's operations until none is open; die at the first point of the slice that
+    isn't `spared`.
 
     Given the point to die `at`, it waits there for a line first: its lease is kept meanwhile.
     """
@@ -108,10 +112,11 @@ def _drive(order: dict[str, Any], tell: Tell, listen: Callable[[], str]) -> None
 
     at = order["at"] and Point.of(order["at"])
     spared = None if order["spared"] is None else set(map(Point.of, order["spared"]))
+    chosen = Slice(*order["slice"])
 
     def reached(point: Point) -> None:
         tell(point=point.as_json())
-        if point == at or (spared is not None and point not in spared):
+        if point == at or (spared is not None and point not in spared and chosen.has(point)):
             tell(dies=point.as_json())
             if at is not None:
                 listen()

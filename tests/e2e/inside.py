@@ -9,12 +9,11 @@ from django.utils import timezone
 
 from towns import actions, addresses
 from towns.history import Actor
-from towns.models import LifecycleEvent, Operation, Town
+from towns.models import Drill, LifecycleEvent, Operation, Town
 from towns.services import default_services
-from towns.services.r2 import live_prefix, retained_prefix
+from towns.services.r2 import R2Client, live_prefix, retained_prefix
 from towns.words import Status
 
-FLOWS = ("provision", "start", "stop", "restart", "recover", "destroy", "restore", "backup")
 ACTOR = Actor.shell()
 GONE = ("destroyed", "destroying")
 
@@ -105,15 +104,13 @@ def problems_in_r2(town: str) -> list[str]:
     r2 = default_services().r2
     live, retained = live_prefix(town), retained_prefix(town)
     if Town.objects.get(pk=town).status == Status.DESTROYED:
-        problems = [f"{one} is left in the live prefix" for one in r2.list_snapshots(live)]
-        if r2.read_pointer(live) is not None:
-            problems.append("the pointer is left")
+        problems = [f"{key} is left" for key in _keys(live)]
         kept = r2.list_snapshots(retained)
         if len(kept) != 1:
             problems.append(f"{len(kept)} snapshots are retained: {kept}")
         whole = [r2.verify(retained, one, checksums=True) for one in kept]
         return problems + [f"{one.timestamp}: {one.problem}" for one in whole if not one.ok]
-    problems = [f"{one} is left in the retained prefix" for one in r2.list_snapshots(retained)]
+    problems = [f"{key} is left" for key in _keys(retained)]
     pointer = r2.read_pointer(live)
     if pointer is None:
         return [*problems, "there is no pointer"]
@@ -126,12 +123,34 @@ def problems_in_r2(town: str) -> list[str]:
     return problems
 
 
+def _keys(prefix: str) -> list[str]:
+    r2 = default_services().r2
+    assert isinstance(r2, R2Client)
+    return [item.key for item in r2._store.list(prefix)]
+
+
 def pointer(town: str) -> str:
     """The snapshot that is the latest."""
     found = default_services().r2.read_pointer(live_prefix(town))
     return found.timestamp if found else ""
 
 
+def drill(town: str) -> dict[str, Any]:
+    """Its last drill."""
+    found = Drill.objects.filter(town=UUID(town)).latest("began_at")
+    return {
+        "result": found.result,
+        "reason": found.reason,
+        "corrupt": found.corrupt,
+        "clean": found.cleaned_at is not None,
+    }
+
+
 def is_open(operation: str) -> bool:
     """Whether an operation is under way."""
     return Operation.objects.get(pk=operation).is_open
+
+
+def let_time_run_out(town: str) -> None:
+    """Have the deadline of what is under way be over."""
+    Operation.objects.filter(town=UUID(town), state="open").update(deadline_at=timezone.now())

@@ -188,7 +188,10 @@ def scratch_database(folder: Path) -> Iterator[str]:
 @contextmanager
 def installation(folder: Path, **env: str) -> Iterator[Installation]:
     """Started in `folder`, with its database migrated; everything has ended afterwards."""
-    with running_localcloud(folder / "cloud") as cloud, scratch_database(folder) as database:
+    with (
+        running_localcloud(folder / "cloud", beat=2) as cloud,
+        scratch_database(folder) as database,
+    ):
         ops = Installation(cloud, database)
         ops.env |= env
         done = ops.run("migrate", "--verbosity", "0")

@@ -1,37 +1,33 @@
-"""Points at which a worker can be killed: the start of a step, and both sides of every call that
-leaves the process."""
+"""Points at which a worker can be killed: the beginning of a step, and both sides of every request
+that leaves the process.
 
+Requests are met where all of our clients meet, in urllib3. So no list of calls is kept anywhere: a
+flow that asks for something new has its points by itself, whichever client asks.
+"""
+
+import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from functools import wraps
 from typing import Any, Self
+from unittest import mock
+from urllib.parse import unquote
+from zlib import crc32
 
 AT, BEFORE, AFTER = "at", "before", "after"
 STEP = "the step"
-CHANGES = frozenset(
-    {
-        "fly.create_machine",
-        "fly.start_machine",
-        "fly.stop_machine",
-        "fly.restart_machine",
-        "fly.destroy_machine",
-        "fly.create_volume",
-        "fly.destroy_volume",
-        "sandbox.request_sync",
-        "r2.copy_snapshot",
-        "r2.write_pointer",
-        "r2.empty",
-        "s3.copy",
-    }
+LOOKS = ("GET ", "HEAD ")
+_NAMES = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "{id}"),
+    (re.compile(r"\bvol_[0-9a-z]+"), "{volume}"),
+    (re.compile(r"\b[0-9a-f]{14}\b"), "{machine}"),
+    (re.compile(r"\b[0-9]{8}T[0-9]{6}Z\b"), "{snapshot}"),
 )
-"""Calls that change something outside; the others only look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Just `side` the `number`th call of that name within one run of a step."""
+    """Just `side` the `number`th request of that name within one run of a step."""
 
     step: str
     call: str
@@ -49,76 +45,81 @@ class Point:
         return list(astuple(self))
 
     @property
-    def changes_something(self) -> bool:
-        """Whether the call changes something outside."""
-        return self.call.partition(" ")[0] in CHANGES
+    def only_looks(self) -> bool:
+        """Whether it is a request that changes nothing outside."""
+        return self.call.startswith(LOOKS)
 
     def __str__(self) -> str:
         return f"{self.side} {self.call} #{self.number} in {self.step}"
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Of all points those that are killed at: around every request that changes something, and a
+    share of the others, which the seed draws. A share of 1 is all of them."""
+
+    share: float = 1.0
+    seed: int = 0
+
+    def has(self, point: Point) -> bool:
+        """Whether it is killed at."""
+        if point.side != AT and not point.only_looks:
+            return True
+        return crc32(f"{self.seed} {point}".encode()) < self.share * 2**32
+
+
+def name_of(method: str, url: str) -> str:
+    """What a request is called: the same for every town, machine, volume and snapshot."""
+    text = unquote(url)
+    for pattern, name in _NAMES:
+        text = pattern.sub(name, text)
+    return f"{method} {text}"
+
+
 class Watch:
     """Tells `reached` of every point that this process comes to, at the moment it comes to it.
 
-    A call that another one makes is not told of its own, except for the copies of which copying a
-    snapshot consists: it may end between any two. All others write once at most.
+    For processes that drive one operation at a time. A request that got no answer has no `after`:
+    one that was refused, say, by a machine that still boots.
     """
 
     def __init__(self, reached: Callable[[Point], None]) -> None:
         self._reached = reached
-        self._here = threading.local()
+        self._step = "no step"
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._inside = threading.local()
 
     def install(self) -> None:
-        """Watch the steps and the clients of this process from now on."""
+        """Watch the steps and the requests of this process from now on."""
+        from urllib3.connectionpool import HTTPConnectionPool
+
         from towns.flows import engine
-        from towns.services import protocols
-        from towns.services.fly import FlyClient
-        from towns.services.r2 import R2Client
-        from towns.services.r2_store import Store
-        from towns.services.sandbox import SandboxClient
 
-        guarded = engine._guarded
+        advance, urlopen = engine._advance, HTTPConnectionPool.urlopen
 
-        def watched(run: Any, step: Any) -> Any:
-            self._here.step, self._here.counts, self._here.depth = step.__name__, {}, 0
-            self._reached(Point(step.__name__, STEP, 1, AT))
-            return guarded(run, step)
+        def advancing(run: Any) -> bool:
+            self._step, self._counts = run.operation.step, {}
+            self._reached(Point(self._step, STEP, 1, AT))
+            return advance(run)
 
-        engine._guarded = watched
-        clients: list[tuple[str, type, type]] = [
-            ("fly", FlyClient, protocols.Fly),
-            ("sandbox", SandboxClient, protocols.Sandbox),
-            ("r2", R2Client, protocols.R2),
-        ]
-        for label, client, protocol in clients:
-            for name in vars(protocol):
-                if not name.startswith("_"):
-                    self._wrap(client, name, f"{label}.{name}")
-        self._wrap(Store, "copy", "s3.copy", inner=True)
+        def opening(pool: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if getattr(self._inside, "one", False):  # it calls itself, to try again
+                return urlopen(pool, method, url, *args, **kwargs)
+            self._inside.one = True
+            try:
+                before, after = self._both_sides(name_of(method, url))
+                self._reached(before)
+                answer = urlopen(pool, method, url, *args, **kwargs)
+                self._reached(after)
+                return answer
+            finally:
+                self._inside.one = False
 
-    def _wrap(self, client: type, name: str, call: str, *, inner: bool = False) -> None:
-        made = getattr(client, name)
+        mock.patch.object(engine, "_advance", advancing).start()
+        mock.patch.object(HTTPConnectionPool, "urlopen", opening).start()
 
-        @wraps(made)
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            # A copy that is there is not made again, so that it is told by its object.
-            what = f"{call} {args[2].rpartition('/')[2]}" if call == "s3.copy" else call
-            with self._around(what, inner=inner):
-                return made(*args, **kwargs)
-
-        setattr(client, name, watched)
-
-    @contextmanager
-    def _around(self, call: str, *, inner: bool) -> Iterator[None]:
-        here = self._here
-        if getattr(here, "step", None) is None or (here.depth and not inner):
-            yield
-            return
-        number = here.counts[call] = here.counts.get(call, 0) + 1
-        self._reached(Point(here.step, call, number, BEFORE))
-        here.depth += 1
-        try:
-            yield
-        finally:
-            here.depth -= 1
-            self._reached(Point(here.step, call, number, AFTER))
+    def _both_sides(self, call: str) -> tuple[Point, Point]:
+        with self._lock:  # a copy in R2 is made by threads of its own
+            number = self._counts[call] = self._counts.get(call, 0) + 1
+        return Point(self._step, call, number, BEFORE), Point(self._step, call, number, AFTER)

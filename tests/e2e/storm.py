@@ -51,7 +51,7 @@ def run(plan: Plan, folder: Path) -> dict[str, object]:
     """Make a fleet in `folder`, let the storm go over it, and return the figures."""
     mails = folder / "mails"
     with (
-        running_localcloud(folder / "cloud", latency=0.3, rate=1.0) as cloud,
+        running_localcloud(folder / "cloud", latency=0.3, rate=1.0, beat=5) as cloud,
         scratch_database(folder) as database,
     ):
         ops = Installation(cloud, database)

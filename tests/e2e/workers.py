@@ -8,14 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.installation import ROOT, Installation
-from tests.e2e.points import Point
+from tests.e2e.points import Point, Slice
 
-LEASE_SECONDS = 0.4
+ALL = Slice()
+LEASE_SECONDS = 0.15
 """Short, so that the next worker takes over at once. One test keeps the default."""
 
 
@@ -43,21 +44,24 @@ class Workers:
                     raise AssertionError(f"{what}: {line['error']}")
         raise AssertionError(f"{what}: no answer")
 
-    def drive(self, town: str, *, spared: Sequence[Point] | None = None) -> Life:
+    def drive(
+        self, town: str, *, spared: Sequence[Point] | None = None, chosen: Slice = ALL
+    ) -> Life:
         """Have a worker drive the town's operations; without `spared` it is not killed.
 
-        With it, it is killed at the first point that is not among them.
+        With it, it is killed at the first point of those chosen that is not among them.
         """
         known = None if spared is None else [point.as_json() for point in spared]
-        order = {"do": "drive", "town": town, "spared": known, "at": None, "lease": LEASE_SECONDS}
-        with self._connected(order) as (_, lines):
+        with self._connected(_order(town, spared=known, chosen=chosen)) as (_, lines):
             return self._life(town, lines)
 
     @contextmanager
-    def held(self, town: str, at: Point) -> Iterator[Callable[[], None]]:
-        """Have a worker with the default lease come to a point, and wait there, alive and keeping
-        its lease, until the function that is yielded kills it."""
-        order = {"do": "drive", "town": town, "spared": None, "at": at.as_json(), "lease": 30}
+    def held(
+        self, town: str, at: Point, *, lease: float = LEASE_SECONDS
+    ) -> Iterator[Callable[[], None]]:
+        """Have a worker come to a point, and wait there, alive and keeping its lease, until the
+        function that is yielded kills it."""
+        order = _order(town, at=at.as_json(), lease=lease)
         with self._connected(order) as (connection, lines):
             assert any("dies" in line for line in lines), f"it never came to {at}"
 
@@ -122,14 +126,37 @@ def running_workers(ops: Installation, folder: Path) -> Iterator[Workers]:
         server.stdout.close()
 
 
-def walk(workers: Workers, town: str, *, seconds: float = 150) -> list[Point]:
-    """Drive a town's operations with workers of which each is killed at the first point that none
-    before it died at, until one comes to the end; returns where they died."""
+def _order(
+    town: str,
+    *,
+    spared: list[list[Any]] | None = None,
+    chosen: Slice = ALL,
+    at: list[Any] | None = None,
+    lease: float = LEASE_SECONDS,
+) -> dict[str, Any]:
+    return {
+        "do": "drive",
+        "town": town,
+        "spared": spared,
+        "slice": astuple(chosen),
+        "at": at,
+        "lease": lease,
+    }
+
+
+def walk(
+    workers: Workers, town: str, chosen: Slice = ALL, *, seconds: float = 200
+) -> tuple[list[Point], list[Point]]:
+    """Drive a town's operations with workers of which each is killed at the first chosen point that
+    none before it died at, until one comes to the end; returns where they died, and all the points
+    that they came to."""
     died: list[Point] = []
+    met: dict[Point, None] = {}
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        life = workers.drive(town, spared=died)
+        life = workers.drive(town, spared=died, chosen=chosen)
+        met |= dict.fromkeys(life.points)
         if life.died_at is None:
-            return died
+            return died, list(met)
         died.append(life.died_at)
     raise AssertionError(f"not at its end after {len(died)} kills; the last was {died[-1]}")

@@ -205,6 +205,14 @@ def test_a_machine_stopped_behind_our_back_is_not_taken_for_our_stop(world: Worl
     world.check()
 
 
+def test_a_machine_that_fell_over_unseen_is_awake_before_it_is_asked(world: World) -> None:
+    town = world.running_town()
+    world.fly.crash(world.machine(town))
+    ask_and_settle(world, town, "destroy")
+    assert state(town) == ("destroyed", "destroyed")
+    assert world.faults.count("sandbox.request_sync") == 1
+
+
 def test_machine_and_volume_gone_the_last_snapshot_serves(world: World) -> None:
     town = world.running_town()
     world.lose_host(town)

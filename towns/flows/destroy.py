@@ -91,7 +91,7 @@ def await_awake(run: Run) -> Outcome:
         return off
     if run.learned.get("no_sync"):
         return Done("not needed")
-    if run.operation.status_before == "running":
+    if run.operation.status_before == "running" and not run.learned.get("started_for_sync"):
         return Done("it runs")
     outcome = await_healthy(run)
     limit = settings.GASTOWN_DEADLINE_STARTING_MINUTES * 60
