@@ -13,6 +13,7 @@ from django.db.models import Q
 from towns import alerts
 from towns.alerts.opening import new_alert
 from towns.backup_policy import BackupJudgement, made
+from towns.bulk import update_rows
 from towns.models import Alert, Backup, Operation, Town
 from towns.readable import duration, size
 from towns.rules import stale_after
@@ -86,7 +87,7 @@ def _save_towns(pairs: Sequence[tuple[Town, Finding]], now: datetime) -> None:
         if good is None or town.last_snapshot > good.timestamp:
             continue
         town.last_snapshot, town.last_backup_at = good.timestamp, made(good)
-    Town.objects.bulk_update(
+    update_rows(
         [town for town, _ in pairs], ["backups_checked_at", "last_snapshot", "last_backup_at"]
     )
 

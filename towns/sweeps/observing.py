@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from towns import addresses, automation, history
+from towns.bulk import update_rows
 from towns.history import Actor
 from towns.models import HealthCheck, LifecycleEvent, Operation, Town
 from towns.policy import HealthRules, Judgement, Share, answered, judge
@@ -132,8 +133,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
     for town, event in events:
         if event.to_status:
             history.apply_status(town, event)
-    if changed:
-        Town.objects.bulk_update(changed, _SAVED)
+    update_rows(changed, _SAVED)
     update_warnings(warned, now)
     flaps.save()
     return tally

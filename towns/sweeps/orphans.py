@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet, Sum
 
 from towns import alerts
 from towns.automation import FLEET
+from towns.bulk import update_rows
 from towns.drift import Lists, Thing, TownRow
 from towns.models import Alert, Operation, Orphan, Town
 from towns.models.orphan import OPEN_STATES
@@ -147,8 +148,7 @@ def _store(orphans: dict[str, Judged], now: datetime) -> None:
         _fill(orphan, judged, now)
         again.append(orphan)
     Orphan.objects.bulk_create(fresh, ignore_conflicts=True)
-    if again:
-        Orphan.objects.bulk_update(again, _FACTS)
+    update_rows(again, _FACTS)
     # Once gone or cleared, it comes back as one that nobody has confirmed.
     Orphan.objects.filter(fly_id__in=list(known)).exclude(state__in=OPEN_STATES).update(
         state=Orphan.State.REPORTED,
