@@ -23,12 +23,12 @@ from towns.models import Alert, Breaker, Operation, Town
 from towns.sweeps.health import sweep_fleet
 from towns.sweeps.idle import sweep_idle
 
-LEAST, SHARE, AT_ONCE, STRIKES = 3, 0.3, 2, 3
+LEAST, SHARE, AT_ONCE, STRIKES = 3, 0.4, 2, 3
 PATIENCE = timedelta(minutes=5)
 PERIOD = timedelta(minutes=3)
 SMALL = {
     "GASTOWN_BREAKER_MIN_TOWNS": LEAST,
-    "GASTOWN_BREAKER_PERCENT": 30,
+    "GASTOWN_BREAKER_PERCENT": 40,
     "GASTOWN_RESTARTS_AT_ONCE": AT_ONCE,
 }
 PLACES = [("ams", "v1")] * 5 + [("ams", "v2")] * 2 + [("iad", "v1")] * 3

@@ -215,6 +215,16 @@ class OneLife(RuleBasedStateMachine):
         self.it_fails("daemon", 3)
         self.the_sweep_decides(2)
 
+    @precondition(lambda self: self.restarting is None)
+    @rule(times=st.integers(2, 4), pause=st.integers(0, 25))
+    def staff_try_again_and_again(self, times: int, pause: int) -> None:
+        for _ in range(times):
+            self.staff_restart_it()
+            self.its_restart_ends(True, 10)
+        self.now += pause * MINUTE
+        self.it_fails("dolt", 3)
+        self.the_sweep_decides(2)
+
     @rule()
     def staff_clear_its_restarts(self) -> None:
         self.town.restarts_cleared_at = self.life.cleared = self.now

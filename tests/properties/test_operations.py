@@ -4,6 +4,7 @@ the tables say, and its history tells how it came to be."""
 from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +61,17 @@ ENDINGS = {
 }
 """What the operation under way does: so many steps are done, and what comes then."""
 WORDS = (*KINDS, *KINDS, *(word for word in ENDINGS for _ in range(3)))
-lives = st.lists(st.sampled_from(WORDS), min_size=4, max_size=12)
+TURNS = (
+    ("restart", "destroy", "goes on"),
+    ("start", "destroy", "goes on"),
+    ("restart", "stop", "loses its machine"),
+    ("destroy", "start", "goes far"),
+    ("stop", "start", "is called off"),
+    ("destroy", "goes far", "restore"),
+)
+"""Changes of mind at the worst moment, which chance alone would seldom find."""
+turns = st.sampled_from(TURNS) | st.sampled_from(WORDS).map(lambda word: (word,))
+lives = st.lists(turns, min_size=4, max_size=10).map(lambda some: list(chain(*some)))
 
 
 class Operations(RuleBasedStateMachine):
@@ -308,7 +319,7 @@ def test_operations(db: None) -> None:
     run_state_machine_as_test(
         Operations,
         settings=settings(
-            max_examples=100,
+            max_examples=40,
             stateful_step_count=6,
             suppress_health_check=[Health.too_slow, Health.data_too_large],
         ),
