@@ -201,6 +201,18 @@ def test_the_last_wish_counts(world: World) -> None:
     assert not town.operations.filter(kind="stop").exists()
 
 
+@pytest.mark.parametrize("kind", ["restart", "recover", "restore"])
+def test_the_last_wish_counts_also_where_it_is_under_way(kind: str, world: World) -> None:
+    town = town_with(kind, world)
+    other = "destroy" if kind == "restore" else "stop"
+    ask(world, town, other)
+    assert state(town)[1] != "running"
+    assert answer(lambda: ask(world, town, kind), town) == FOLLOWS
+    assert state(town)[1] == "running"
+    ask(world, town, other)
+    assert answer(lambda: ask(world, town, kind, actor=RULE), town) == SAME, "a rule has no wishes"
+
+
 def test_destroy_supersedes_at_the_next_step(world: World) -> None:
     town = world.running_town()
     operation = ask(world, town, "backup").operation

@@ -11,10 +11,10 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from towns import budgets
-from towns.budgets import SharedBuckets, forget_full_buckets
+from towns.budgets import SharedBuckets, full_buckets
 from towns.models import FlyBudget
 from towns.services.errors import RateLimited
-from towns.services.limits import Limit, TokenBuckets
+from towns.services.limits import LONGEST_WAIT, Limit, TokenBuckets
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SLOW = {"start_machine": Limit(per_second=0.001, burst=3)}
@@ -149,6 +149,53 @@ def test_without_the_database_the_process_decides(caplog: pytest.LogCaptureFixtu
     assert taken(worker()) == 3, "and afterwards it is asked again"
 
 
+def test_what_fly_refused_is_left_alone_by_all_workers() -> None:
+    first, second = worker(), worker()
+    first.take("start_machine", "m1")
+    first.hold("start_machine", "m1", 30)
+    for one in (first, second, worker()):
+        with pytest.raises(RateLimited) as caught:
+            one.take("start_machine", "m1")
+        assert caught.value.retry_after == pytest.approx(30, abs=5)
+    assert taken(second, key="m2") == 3, "another machine is not meant"
+    time_goes_by(30)
+    assert taken(worker()) == 2
+
+
+def test_a_shorter_wait_does_not_end_a_longer_one() -> None:
+    for seconds in (30, 1, 20):
+        worker().hold("start_machine", "m1", seconds)
+    with pytest.raises(RateLimited) as caught:
+        worker().take("start_machine", "m1")
+    assert caught.value.retry_after == pytest.approx(30, abs=5)
+
+
+def test_nobody_waits_for_longer_than_a_retry_after_is_believed() -> None:
+    worker().hold("start_machine", "m1", 86_400)
+    with pytest.raises(RateLimited) as caught:
+        worker().take("start_machine", "m1")
+    assert caught.value.retry_after <= LONGEST_WAIT
+    time_goes_by(-7200)  # the clock was set back: what it says now means nothing
+    assert taken(worker()) == 3
+    worker().hold("start_machine", "m1", 5)
+    with pytest.raises(RateLimited):
+        worker().take("start_machine", "m1")
+
+
+def test_without_the_database_the_process_waits_by_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    buckets = worker()
+    with connection.execute_wrapper(failing):
+        buckets.hold("start_machine", "m1", 30)
+        assert taken(buckets) == 0
+    with transaction.atomic():
+        buckets.hold("start_machine", "m2", 30)
+        assert taken(buckets, key="m2") == 0
+    assert "others were not told to wait with start_machine" in caplog.text
+    assert not FlyBudget.objects.exists()
+
+
 def test_inside_a_transaction_the_process_decides() -> None:
     """Else its end would be waited for by everybody else who asks Fly."""
     buckets = worker()
@@ -162,7 +209,7 @@ def test_a_row_that_vanishes_in_between_is_a_token_of_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken(worker())
-    monkeypatch.setattr(budgets, "_WAIT", "(SELECT NULL)")
+    monkeypatch.setattr(budgets, "_WAIT", "NULL, NULL")
     with pytest.raises(RateLimited) as caught:
         worker().take("start_machine", "m1")
     assert caught.value.retry_after == 1000
@@ -182,6 +229,6 @@ def test_full_buckets_are_forgotten(look: Callable[[datetime], datetime]) -> Non
     full_since("old", timedelta(hours=2))
     full_since("fresh", timedelta(minutes=5))
     taken(worker())
-    assert forget_full_buckets(look(datetime.now(UTC))) == 1
+    assert full_buckets(look(datetime.now(UTC))).delete()[0] == 1
     assert set(FlyBudget.objects.values_list("key", flat=True)) == {"fresh", "start_machine m1"}
     assert taken(worker()) == 0, "an empty one is not among them"

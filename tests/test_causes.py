@@ -1,11 +1,14 @@
 """What failing towns have in common."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.admin.conftest import page
 from tests.api.conftest import JsonClient
@@ -44,6 +47,41 @@ def test_what_most_share_comes_before_what_few_do() -> None:
     towns = [failing(n, 60 * n, region="ams", image=f"v{n}") for n in range(4)]
     towns += [failing(n, 60 * n, region="iad", image="v9") for n in range(5, 7)]
     assert told(towns) == ["region ams", "image v9", "region iad"]
+
+
+@given(
+    found=st.lists(
+        st.builds(
+            failing,
+            st.integers(0, 999),
+            st.integers(0, 40),
+            region=st.sampled_from(["", "ams", "iad"]),
+            image=st.sampled_from(["", "v1", "v2"]),
+            kind=st.sampled_from(["timeout", "daemon_down"]),
+        ),
+        max_size=12,
+    )
+)
+def test_every_shared_cause_is_named_once_and_who_shares_it(found: list[Failing]) -> None:
+    groups = group_failures(found)
+    shared = {
+        (by, value): count
+        for by, values in (
+            (By.REGION, Counter(one.region for one in found if one.region)),
+            (By.IMAGE, Counter(one.image for one in found if one.image)),
+            (By.KIND, Counter(one.kind for one in found)),
+        )
+        for value, count in values.items()
+        if count > 1
+    }
+    told = {(one.by, one.value): one.failing for one in groups if one.by != By.TIME}
+    assert told == shared
+    assert [one.failing for one in groups] == sorted((g.failing for g in groups), reverse=True)
+    assert all(one.all_of_them == (one.failing == len(found)) for one in groups)
+    together = [one for one in groups if one.by == By.TIME]
+    assert all(one.last_since - one.first_since <= timedelta(minutes=6) for one in together)
+    alone = len(found) - sum(one.failing for one in together)
+    assert alone >= 0, "an episode began at one time"
 
 
 def test_one_alone_shares_nothing() -> None:

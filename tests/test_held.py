@@ -1,6 +1,7 @@
 """Snapshots that the shrink guard holds back: accepted or dropped, by command and in the admin."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from django.contrib.messages import get_messages
@@ -11,6 +12,7 @@ from tests.factories import make_user
 from tests.world import World
 from tests.world.asking import ask, causes, event
 from tests.world.things import TownData
+from towns import history
 from towns.actions import NotAllowed
 from towns.admin import backup as admin_page
 from towns.held import accept_held, drop_held
@@ -76,12 +78,54 @@ def test_dropped_it_is_no_news_any_more_and_nothing_moves(world: World, held: Ba
     assert held.snapshot in world.r2.live(town.pk).snapshots, "nothing is deleted at once"
 
 
-def test_the_next_one_that_is_held_is_news_again(world: World, held: Backup) -> None:
+def resize(world: World, town: Town, factor: float) -> None:
+    """Have the town grow or shrink, and its sandbox back it up."""
+    volume = world.volume(town)
+    assert volume.data is not None
+    volume.data = TownData(volume.data.marks, round(volume.data.size * factor))
+    world.advance(2 * world.process(town).interval)
+
+
+def test_those_that_follow_a_dropped_one_are_no_news_until_a_good_one_came(
+    world: World, held: Backup
+) -> None:
+    """Each sync holds another one back while the town stays as small as it is."""
     town = held.town
     drop_held(town, held.snapshot, actor=ANN, now=world.now)
-    world.advance(world.process(town).interval + 10)
+    for _ in range(3):
+        resize(world, town, 1)
+        again(world, town)
+        assert "backup_held" not in causes(town)
+    assert causes(town) == {"backup_stale"}, "that its backups stand still is news"
+    resize(world, town, 10)
+    world.settle()  # it was asked for a backup, too
     again(world, town)
-    assert causes(town) == {"backup_held"}
+    assert "backup_stale" not in causes(town)
+    resize(world, town, 0.1)
+    again(world, town)
+    assert "backup_held" in causes(town)
+
+
+def test_what_somebody_else_accepted_meanwhile_is_not_dropped(
+    world: World, held: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town, lock = held.town, history.lock_town
+
+    def accepted_first(town_id: UUID) -> Town:
+        monkeypatch.undo()
+        accept_held(town, held.snapshot, world.services, actor=Actor("bob"))
+        return lock(town_id)
+
+    monkeypatch.setattr(history, "lock_town", accepted_first)
+    with pytest.raises(NotAllowed, match="was accepted meanwhile"):
+        drop_held(town, held.snapshot, actor=ANN, now=world.now)
+
+
+def test_a_dropped_one_can_be_accepted_after_all(world: World, held: Backup) -> None:
+    drop_held(held.town, held.snapshot, actor=ANN, now=world.now)
+    accept_held(held.town, held.snapshot, world.services, actor=ANN)
+    held.refresh_from_db()
+    assert (held.held, held.dropped_at) == (False, None)
 
 
 def test_only_what_is_held_is_decided_about(world: World, held: Backup) -> None:

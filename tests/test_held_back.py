@@ -10,12 +10,14 @@ import pytest
 
 from tests.factories import NOW
 from tests.world import SHELL, World
-from tests.world.asking import RULE, ask, newest, state
+from tests.world.asking import RULE, ask, event, newest, state
 from towns import actions, automation, interactions
 from towns.changes import validated_changes
 from towns.history import Actor
 from towns.models import Alert, Freeze, HealthCheck, LifecycleEvent, Operation, Town
 from towns.standing import read_standing
+from towns.sweeps.backups import sweep_backups
+from towns.sweeps.drills import see_to_drills
 from towns.sweeps.health import sweep_fleet
 from towns.sweeps.idle import sweep_idle
 from towns.words import InteractionKind, OperationKind
@@ -143,6 +145,29 @@ def test_no_recovery_and_it_goes_on_by_itself(world: World, halt: Halt) -> None:
     world.settle(MINUTES * 60)
     assert state(town)[0] == "running"
     world.check()
+
+
+@every_halt
+def test_no_backup_is_asked_for_and_it_goes_on_by_itself(world: World, halt: Halt) -> None:
+    town = world.running_town()
+    halt(world, town)
+    world.process(town).alive = False
+    world.advance(20 * 60)
+    assert sweep_backups(world.services, towns=[town]).asked == []
+    end(world)
+    assert sweep_backups(world.services, towns=[town]).asked == [str(town)]
+    assert event(town, "backup").data["rule"] == "no fresh snapshot"
+
+
+@every_halt
+def test_no_drill_begins_and_it_goes_on_by_itself(world: World, halt: Halt) -> None:
+    town = world.running_town()
+    sweep_backups(world.services, towns=[town])  # its snapshot is known
+    halt(world, town)
+    assert see_to_drills(world.services).begun == []
+    end(world)
+    assert see_to_drills(world.services).begun == [str(town)]
+    assert event(town, "drill").data["rule"] == "drilled longest ago"
 
 
 @every_halt

@@ -14,6 +14,7 @@ from towns.drift import Thing, TownRow
 from towns.orphan_policy import Backing, Cause, judge_drill, judge_orphan, why_kept
 from towns.words import Status
 
+DRILL = UUID(int=7)
 GRACE = timedelta(minutes=15)
 OLD = NOW - timedelta(hours=1)
 OLD_VOLUME = replace(VOLUME, id="v0", generation=1, made_at=OLD)
@@ -66,9 +67,9 @@ def test_a_town_destroyed_only_just_now_has_none() -> None:
 
 
 def test_a_drill_holds_what_it_made_while_it_is_under_way() -> None:
-    thing = replace(OLD_VOLUME, drill="d1")
-    assert judge_drill(thing, {"d1"}, listed_at=NOW, grace=GRACE).cause is None
-    assert judge_drill(thing, {"d2"}, listed_at=NOW, grace=GRACE).cause == Cause.DRILL
+    thing = replace(OLD_VOLUME, drill=DRILL)
+    assert judge_drill(thing, {DRILL}, listed_at=NOW, grace=GRACE).cause is None
+    assert judge_drill(thing, {UUID(int=8)}, listed_at=NOW, grace=GRACE).cause == Cause.DRILL
     for made in (NOW, None):
         young = replace(thing, made_at=made)
         assert judge_drill(young, set(), listed_at=NOW, grace=GRACE).cause is None
@@ -80,7 +81,7 @@ def test_what_may_go() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"name": "x"}, {"town": UUID(int=2)}, {"generation": 2}, {"drill": "d1"}]
+    "fields", [{"name": "x"}, {"town": UUID(int=2)}, {"generation": 2}, {"drill": DRILL}]
 )
 def test_what_is_described_differently_stays(fields: dict[str, object]) -> None:
     now = replace(OLD_VOLUME, **fields)  # type: ignore[arg-type]  # one field by its name
@@ -91,7 +92,7 @@ def test_what_is_in_use_stays() -> None:
     attached = replace(OLD_VOLUME, attached_to="m1")
     assert "attached to machine m1" in why_kept(OLD_VOLUME, attached, Backing(None))
     assert "stop it first" in why_kept(MACHINE, MACHINE, Backing(None))
-    drill = replace(MACHINE, drill="d1")
+    drill = replace(MACHINE, drill=DRILL)
     assert why_kept(drill, drill, Backing(None)) == ""
 
 

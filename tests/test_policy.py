@@ -132,8 +132,10 @@ def test_nothing_holds_an_idle_town() -> None:
         ({"awake_since": NOW - timedelta(minutes=5)}, Hold.INTERACTION),
     ],
 )
-def test_each_reason_alone_holds_it_awake(change: dict[str, object], hold: Hold) -> None:
-    """jupyterhub #1498, daytona #2852, coder #15515: work and what is unknown are not idleness."""
+def test_jupyterhub_1498_daytona_2852_coder_15515_each_reason_alone_holds_it_awake(
+    change: dict[str, object], hold: Hold
+) -> None:
+    """Work, and what is unknown, are not idleness."""
     facts = replace(IDLE, **change)  # type: ignore[arg-type]  # the fields are of many types
     assert awake_because(facts, NOW, RULES) == [hold]
 

@@ -163,7 +163,10 @@ def test_with_nothing_due_nothing_is_driven(fleet: FakeFleet) -> None:
     assert not DriverSlot.objects.exists()
 
 
-def test_history_is_prepared_and_pruned(queue: list[tuple[Any, ...]]) -> None:
+def test_history_is_prepared_and_pruned(
+    world: World, queue: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "default_services", lambda: world.services)
     old = NOW - timedelta(days=30)
     HealthCheck.objects.create(town=make_town(), checked_at=old, result="ok")
     tasks.prepare_history()

@@ -5,7 +5,7 @@ changes what is wanted of the one under way, or raises `NotAllowed` with the rea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -176,7 +176,7 @@ def request_restart(
     with transaction.atomic():
         ask = _ask(OperationKind.RESTART, town_id, actor, now, reason, data=data)
         if ask.operation is not None and ask.operation.kind == OperationKind.RESTART:
-            return Requested(ask.operation, created=False, note="It is restarting already.")
+            return _again(ask, ask.operation, "It is restarting already.")
         return ask.begin(DesiredState.RUNNING, stop_reason="")
 
 
@@ -201,23 +201,37 @@ def request_recover(
         return ask.begin(DesiredState.RUNNING, stop_reason="")
 
 
-def request_backup(town_id: UUID, *, actor: Actor, now: datetime, reason: str = "") -> Requested:
+def request_backup(
+    town_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> Requested:
     """Back a running town up now. NotAllowed unless it runs."""
     with transaction.atomic():
-        ask = _ask(OperationKind.BACKUP, town_id, actor, now, reason)
+        ask = _ask(OperationKind.BACKUP, town_id, actor, now, reason, data=data)
         if ask.operation is not None and ask.operation.kind == OperationKind.BACKUP:
             return Requested(ask.operation, created=False, note="A backup is under way already.")
         return ask.begin()
 
 
-def request_drill(town_id: UUID, *, actor: Actor, now: datetime, reason: str = "") -> Requested:
+def request_drill(
+    town_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> Requested:
     """Prove that the town's newest snapshot restores, on a throw-away machine beside the town.
 
     Whatever else is asked for meanwhile calls it off. NotAllowed without a backup, while an
     operation is under way, or when the town is destroyed.
     """
     with transaction.atomic():
-        ask = _ask(OperationKind.DRILL, town_id, actor, now, reason)
+        ask = _ask(OperationKind.DRILL, town_id, actor, now, reason, data=data)
         if ask.operation is not None and ask.operation.kind == OperationKind.DRILL:
             return Requested(ask.operation, created=False, note="A drill is under way already.")
         requested = ask.begin()
@@ -262,7 +276,7 @@ def request_restore(town_id: UUID, *, actor: Actor, now: datetime, reason: str =
         town, operation = ask.town, ask.operation
         if operation is not None:
             if operation.kind == OperationKind.RESTORE:
-                return Requested(operation, created=False, note="It is being restored already.")
+                return _again(ask, operation, "It is being restored already.")
             if operation.kind == OperationKind.DESTROY:
                 return _call_off_destroy(ask, {})
             return ask.begin()  # raises, with the reason
@@ -431,10 +445,18 @@ def _hurry(operation: Operation, now: datetime) -> None:
     call_driver()
 
 
+def _again(ask: _Request, operation: Operation, note: str) -> Requested:
+    """The same is under way: nothing new, unless a person had wished for something else since."""
+    if ask.actor.automatic or ask.town.desired_state == DesiredState.RUNNING:
+        return Requested(operation, created=False, note=note)
+    return ask.follow(DesiredState.RUNNING, f"{note} It runs on afterwards.", stop_reason="")
+
+
 def _recover_again(ask: _Request, operation: Operation) -> Requested:
     """A person takes an automatic recovery over: what holds automation back holds it no more."""
+    requested = _again(ask, operation, "It is recovering already.")
     if not operation.automatic or ask.actor.automatic:
-        return Requested(operation, created=False, note="It is recovering already.")
+        return requested
     operation.automatic = False
     operation.actor, operation.user_id = ask.actor.name, ask.actor.user_id
     operation.save(update_fields=["automatic", "actor", "user"])
@@ -447,7 +469,7 @@ def _recover_again(ask: _Request, operation: Operation) -> Requested:
         operation=operation,
     )
     _hurry(operation, ask.now)
-    return Requested(operation, created=False, note="It goes on at once, as a person's wish.")
+    return replace(requested, note="It goes on at once, as a person's wish.")
 
 
 def _destroy_again(ask: _Request, operation: Operation) -> Requested:

@@ -17,6 +17,7 @@ NAME_METADATA = "gastown_town"
 DRILL_METADATA = "gastown_drill"
 """Marks a drill's throw-away machine, with the drill's id. It is no machine of the town: it has no
 `gastown_town_id`, so that nobody adopts it as one."""
+_DRILL_NAME = "gastown-drill-"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -73,7 +74,7 @@ def town_of_volume(name: str) -> UUID | None:
 
 def drill_machine_name(drill_id: UUID) -> str:
     """The name at Fly of a drill's throw-away machine."""
-    return f"gastown-drill-{drill_id}"
+    return f"{_DRILL_NAME}{drill_id}"
 
 
 def drill_volume_name(drill_id: UUID) -> str:
@@ -86,10 +87,14 @@ def drill_of_volume(name: str) -> UUID | None:
     return _unpacked(name[1:]) if name.startswith("d") else None
 
 
-def drill_of_machine(metadata: Mapping[str, str]) -> UUID | None:
-    """Which drill a machine was made for; None when it is none's."""
+def drill_of_machine(name: str, metadata: Mapping[str, str]) -> UUID | None:
+    """Which drill a machine was made for: by its metadata, or by its name while Fly knows only
+    that. None when it is none's."""
+    text = metadata.get(DRILL_METADATA) or (
+        name.removeprefix(_DRILL_NAME) if name.startswith(_DRILL_NAME) else ""
+    )
     try:
-        return UUID(metadata.get(DRILL_METADATA, ""))
+        return UUID(text)
     except ValueError:
         return None
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from towns import alerts
-from towns.budgets import restarts_under_way
+from towns.budgets import room_left, why_no_room
 from towns.history import Actor
 from towns.models import Breaker, Freeze, MaintenanceWindow, Operation, Town
 from towns.standing import FLEET as FLEET
@@ -40,23 +40,35 @@ def freeze(
 def thaw(scope: str, *, actor: Actor, now: datetime) -> bool:
     """Let automatic actions go on; returns whether there was a freeze."""
     standing = Freeze.objects.filter(scope=scope, thawed_at=None)
-    thawed = standing.update(thawed_at=now, thawed_by=actor.name) > 0
-    if scope == Freeze.Scope.RECOVERY:
+    return _end(standing, scope, at=now, by=actor.name, resolution=f"thawed by {actor.name}")
+
+
+@transaction.atomic
+def _end(standing: QuerySet[Freeze], scope: str, *, at: datetime, by: str, resolution: str) -> bool:
+    """End a freeze, together with the alert about it."""
+    ended = standing.update(thawed_at=at, thawed_by=by) > 0
+    if ended and scope == Freeze.Scope.RECOVERY:
         alerts.resolve_alerts(
-            subject=FLEET, causes=["recovery_frozen"], resolution=f"thawed by {actor.name}", now=now
+            subject=FLEET, causes=["recovery_frozen"], resolution=resolution, now=at
         )
-    return thawed
+    return ended
 
 
 def standing_freeze(scope: str, now: datetime) -> Freeze | None:
     """The freeze of a scope that stands now, or None. One whose time is over is ended."""
     found = Freeze.objects.filter(scope=scope, thawed_at=None).first()
-    if found is not None and found.until is not None and found.until <= now:
-        Freeze.objects.filter(pk=found.pk, thawed_at=None).update(
-            thawed_at=found.until, thawed_by="its time was over"
-        )
-        return None
-    return found
+    if found is None or found.until is None or found.until > now:
+        return found
+    standing = Freeze.objects.filter(pk=found.pk, thawed_at=None, until=found.until)
+    _end(standing, scope, at=found.until, by="its time was over", resolution="its time was over")
+    return None
+
+
+def end_what_is_over(now: datetime) -> None:
+    """End the freezes whose time is over: they hold nothing any more, and their alerts close."""
+    over = Freeze.objects.filter(thawed_at=None, until__lte=now)
+    for scope in over.values_list("scope", flat=True):
+        standing_freeze(scope, now)
 
 
 def frozen(now: datetime) -> str | None:
@@ -94,14 +106,11 @@ def breakers_over(town: Town, standing: Mapping[str, Breaker]) -> list[Breaker]:
 
 
 def _why_no_room() -> str | None:
-    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
-    if restarts_under_way() < limit:
-        return None
-    return f"{limit} automatic restarts are under way; it is its turn later."
+    return None if room_left() > 0 else f"{why_no_room()}."
 
 
 def hold_recovery(operation: Operation, now: datetime) -> str | None:
-    """Why an automatic recovery has to wait; None when it may go on.
+    """Why an automatic recovery has to wait; None when it may go on, if it gets a place.
 
     Too many at once are a fault of ours or of Fly's until staff confirm: the recovery that is one
     too many freezes recovery, with one alert.
@@ -120,16 +129,23 @@ def hold_recovery(operation: Operation, now: datetime) -> str | None:
             f"Over {limit} automatic recoveries within {minutes} min: many towns gone at once is "
             "our fault or Fly's until staff confirm."
         )
-        standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=RULE, now=now)
-        alerts.open_alert(
-            cause="recovery_frozen",
-            subject=FLEET,
-            severity="critical",
-            message=f"Automatic recovery is frozen. {reason} Check the Fly token and the app, then "
-            "let it go on: `manage.py automation thaw --scope recovery`.",
-            now=now,
-        )
+        standing = _freeze_recovery(reason, now)
     return _why_no_room() if standing is None else f"Recovery is frozen. {standing.reason}"
+
+
+@transaction.atomic
+def _freeze_recovery(reason: str, now: datetime) -> Freeze:
+    """The rule's freeze and its alert: a freeze that nobody is told of would stand for ever."""
+    standing = freeze(Freeze.Scope.RECOVERY, reason=reason, actor=RULE, now=now)
+    alerts.open_alert(
+        cause="recovery_frozen",
+        subject=FLEET,
+        severity="critical",
+        message=f"Automatic recovery is frozen. {reason} Check the Fly token and the app, then "
+        "let it go on: `manage.py automation thaw --scope recovery`.",
+        now=now,
+    )
+    return standing
 
 
 def _is_one_too_many(operation: Operation) -> bool:

@@ -6,13 +6,17 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import Error, connection
+from django.db.models import QuerySet
 
 from towns.models import CountedBudget, FlyBudget, Operation
-from towns.services.limits import Limit, TokenBuckets, limit_of
+from towns.services.limits import LONGEST_WAIT, Limit, TokenBuckets, limit_of
 from towns.words import OperationKind, OperationState
 
 log = logging.getLogger(__name__)
+Values = dict[str, str | float]
 RESTARTS = "restarts"
+HELD = "held:"
+"""Begins the key of the row that says how long Fly wants to be left alone, if it said so."""
 RECOVERY_IS_HELD = "hold_if_frozen"
 """The step at which a recovery waits, and has done nothing yet."""
 SURELY_FULL = timedelta(hours=1)
@@ -25,15 +29,24 @@ _NOW = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
 }
 """The database's own clock, read when the row is ours rather than when the statement began."""
+_HELD = f"""(SELECT full_at - {{now}} FROM {_TABLE}
+    WHERE key = %(held)s AND full_at BETWEEN {{now}} AND {{now}} + {LONGEST_WAIT})"""
+"""For how many seconds Fly wants to be left alone. What is longer, the clock was set back since."""
+_HOLD = f"""
+    INSERT INTO {_TABLE} AS hold (key, full_at) VALUES (%(held)s, {{now}} + %(seconds)s)
+    ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at
+    WHERE hold.full_at NOT BETWEEN excluded.full_at AND {{now}} + {LONGEST_WAIT}
+"""
 _TAKE = f"""
-    INSERT INTO {_TABLE} AS bucket (key, full_at) VALUES (%(key)s, {{now}} + %(interval)s)
+    INSERT INTO {_TABLE} AS bucket (key, full_at)
+    SELECT %(key)s, {{now}} + %(interval)s WHERE {_HELD} IS NULL
     ON CONFLICT (key) DO UPDATE
     SET full_at = %(interval)s
         + CASE WHEN bucket.full_at BETWEEN {{now}} AND {{now}} + %(most)s THEN bucket.full_at
         ELSE {{now}} END
     WHERE bucket.full_at NOT BETWEEN {{now}} + %(slack)s AND {{now}} + %(most)s
 """
-_WAIT = f"(SELECT full_at - {{now}} - %(slack)s FROM {_TABLE} WHERE key = %(key)s)"
+_WAIT = f"(SELECT full_at - {{now}} - %(slack)s FROM {_TABLE} WHERE key = %(key)s), {_HELD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ class SharedBuckets:
             return
         limit = limit_of(action, self.own.limits)
         try:
-            wait = _wait_for_token(f"{action} {key}"[:200], limit)
+            wait = _wait_for_token(action, key, limit)
         except Error as error:
             log.warning("the budget of %s was not asked: %s", action, error)
             connection.close_if_unusable_or_obsolete()
@@ -63,14 +76,32 @@ class SharedBuckets:
             self.own.hold(action, key, wait)
             raise limit.refusal(action, key, wait)
 
+    def hold(self, action: str, key: str, seconds: float) -> None:
+        """Have nobody take one for so many seconds: Fly has refused a call."""
+        seconds = min(seconds, LONGEST_WAIT)
+        self.own.hold(action, key, seconds)
+        if connection.in_atomic_block:
+            return
+        values: Values = {"held": _row_key(HELD, action, key), "seconds": seconds}
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_HOLD.format(now=_NOW[connection.vendor]), values)
+        except Error as error:
+            log.warning("others were not told to wait with %s: %s", action, error)
+            connection.close_if_unusable_or_obsolete()
 
-def _wait_for_token(key: str, limit: Limit) -> float | None:
+
+def _row_key(*words: str) -> str:
+    return " ".join(words)[:200]
+
+
+def _wait_for_token(action: str, key: str, limit: Limit) -> float | None:
     """None when a token was taken, else the seconds until there is one."""
     slack = limit.slack + A_TICK
     # What is further from full than any take leaves it was written before the clock was set back.
     most = slack + limit.interval + A_TICK
-    values: dict[str, str | float] = {"key": key, "interval": limit.interval}
-    values |= {"slack": slack, "most": most}
+    values: Values = {"slack": slack, "most": most, "interval": limit.interval}
+    values |= {"key": _row_key(action, key), "held": _row_key(HELD, action, key)}
     now = _NOW[connection.vendor]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -79,23 +110,22 @@ def _wait_for_token(key: str, limit: Limit) -> float | None:
                 f"WITH taken AS ({taking} RETURNING 1) SELECT (SELECT count(*) FROM taken), {wait}",
                 values,
             )
-            taken, seconds = cursor.fetchone()
+            taken, *waits = cursor.fetchone()
         else:
             cursor.execute(_TAKE.format(now=now), values)
-            taken, seconds = cursor.rowcount, None
+            taken, waits = cursor.rowcount, []
             if not taken:
                 cursor.execute(f"SELECT {_WAIT.format(now=now)}", values)
-                (seconds,) = cursor.fetchone()
+                waits = cursor.fetchone()
     if taken:
         return None
     # The look may be older than the refusal, when others have taken in between.
-    return seconds if seconds is not None and seconds > 0 else limit.interval
+    return max((wait for wait in waits if wait is not None and wait > 0), default=limit.interval)
 
 
-def forget_full_buckets(now: datetime) -> int:
-    """Delete the rows of full buckets, which say as much as none; returns how many."""
-    full = FlyBudget.objects.filter(full_at__lt=(now - SURELY_FULL).timestamp())
-    return full.delete()[0]
+def full_buckets(now: datetime) -> QuerySet[FlyBudget]:
+    """The rows of full buckets, which say as much as none, in no order: none is worth a sort."""
+    return FlyBudget.objects.filter(full_at__lt=(now - SURELY_FULL).timestamp()).order_by()
 
 
 def restarts_under_way() -> int:
@@ -110,6 +140,12 @@ def restarts_under_way() -> int:
         state=OperationState.OPEN,
     )
     return at_work.exclude(kind=OperationKind.RECOVER, step=RECOVERY_IS_HELD).count()
+
+
+def why_no_room() -> str:
+    """Why an automatic restart or recovery has to wait when there is no room for it."""
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    return f"{limit} automatic restarts are under way; it is its turn later"
 
 
 def room_left() -> int:

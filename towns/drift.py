@@ -40,8 +40,8 @@ class Thing:
     size_gb: int | None = None
     town: UUID | None = None
     generation: int | None = None
-    drill: str = ""
-    """The operation id of the drill that made it, as far as it says."""
+    drill: UUID | None = None
+    """The drill that made it, as far as it says."""
     image: str = ""
     mounts: tuple[str, ...] = ()
     attached_to: str | None = None
@@ -64,7 +64,6 @@ class TownRow:
     machine_id: str
     volume_id: str
     generation: int
-    hold: str = ""
     idle_stopped: bool = False
     counted_out: bool = False
     """Whether it fails for so long already that the restart rule has it."""
@@ -206,7 +205,9 @@ def _attributes(town: TownRow, machine: Thing) -> list[Drift]:
     return found
 
 
-def doubt(noun: str, *, expected: int, missing: int, listed: int, limit: int, share: float) -> str:
+def doubt(
+    noun: str, *, expected: int, missing: int, listed: int, limit: float, share: float
+) -> str:
     """Why a list is not to be believed at all; nothing when it is.
 
     Of `expected` machines or volumes that rows name, `missing` aren't among the `listed` ones. Many

@@ -12,10 +12,14 @@ from django.db import transaction
 from towns import alerts, history
 from towns.history import Actor
 from towns.models import Drill, Operation, Town
+from towns.standing import FLEET
 from towns.words import OperationKind, OperationState
 
 ALERT = "drill_failed"
+IMAGE_ALERT = "drill_image"
 BAD = frozenset({Drill.Result.CORRUPT, Drill.Result.FAILED})
+PROVED_BY_A_SANDBOX = frozenset({Drill.Result.OK, Drill.Result.CORRUPT})
+"""Only an image that knows drills can have told these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ def begin(operation: Operation) -> Drill:
 
 @transaction.atomic
 def conclude(drill: Drill, verdict: Verdict, *, town: Town, now: datetime) -> None:
-    """Write the result, once, and alert if a backup would not do what it is there for."""
+    """Write the result, once; alert if a backup would not do what it is there for, and close the
+    alert when one did."""
     values = {
         "result": verdict.result,
         "reason": verdict.reason,
@@ -71,6 +76,14 @@ def conclude(drill: Drill, verdict: Verdict, *, town: Town, now: datetime) -> No
                 "corrupt": drill.corrupt,
                 "fell_back_to": drill.fell_back_to,
             },
+        )
+    if verdict.result == Drill.Result.OK:
+        alerts.resolve_alerts(
+            town=town, causes=[ALERT], resolution="a drill restored its backup", now=now
+        )
+    if verdict.result in PROVED_BY_A_SANDBOX:
+        alerts.resolve_alerts(
+            subject=FLEET, causes=[IMAGE_ALERT], resolution="its image knows drills", now=now
         )
 
 

@@ -37,7 +37,8 @@ def accept_held(town: Town, snapshot: str, services: Services, *, actor: Actor) 
 
 
 def drop_held(town: Town, snapshot: str, *, actor: Actor, now: datetime) -> Backup:
-    """Decide against a held snapshot: nobody is told of it again, and it is rotated away in time.
+    """Decide against a held snapshot: nobody is told again, of it or of those that follow it until
+    a good one has come, and it is rotated away in time.
 
     Nothing is deleted at once. NotAllowed when it isn't held, or an operation is under way.
     """
@@ -64,10 +65,13 @@ def _settle(
     town: Town, backup: Backup, now: datetime, actor: Actor, *, accepted: Verification | None
 ) -> Backup:
     locked = history.lock_town(town.pk)
+    backup.refresh_from_db()  # somebody else may have decided meanwhile
+    if accepted is None and not backup.held:
+        raise NotAllowed(f"{town}: snapshot {backup.snapshot} was accepted meanwhile.")
     if accepted is None:
         backup.dropped_at = now
     else:
-        backup.held, backup.verified_at = False, now
+        backup.held, backup.verified_at, backup.dropped_at = False, now, None
         if locked.last_snapshot < backup.snapshot:
             locked.last_snapshot, locked.last_backup_at = backup.snapshot, made(accepted)
             locked.save(update_fields=["last_snapshot", "last_backup_at"])

@@ -4,6 +4,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from towns.drift import RESTING, Thing, ThingKind, TownRow
 
@@ -78,7 +79,7 @@ def _volume_of(town: TownRow, thing: Thing) -> Verdict:
 
 
 def judge_drill(
-    thing: Thing, under_way: Container[str], *, listed_at: datetime, grace: timedelta
+    thing: Thing, under_way: Container[UUID], *, listed_at: datetime, grace: timedelta
 ) -> Verdict:
     """Judge what a restore drill made: left over once its operation isn't open any more.
 
@@ -117,7 +118,7 @@ def why_kept(was: Thing, now: Thing, backing: Backing) -> str:
     """
     if _identity(now) != _identity(was):
         return "Fly describes it differently now: have another look at it."
-    if now.kind == ThingKind.MACHINE and now.state not in RESTING and not now.drill:
+    if now.kind == ThingKind.MACHINE and now.state not in RESTING and now.drill is None:
         return f"The machine is {now.state}: stop it first."
     if now.attached_to:
         return f"It is attached to machine {now.attached_to}, which has to go first."

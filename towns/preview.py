@@ -32,6 +32,7 @@ _BEGINS = {
 }
 
 
+_ENDS_RUNNING = frozenset({OperationKind.RESTART, OperationKind.RECOVER, OperationKind.RESTORE})
 _NAME_TAKEN = Preview(False, "Another living town of its owner has that name.")
 
 
@@ -111,6 +112,8 @@ def _behind(
             return follows
     if kind == under_way == OperationKind.RECOVER and operation.automatic:
         return Preview(True, "Its recovery goes on at once, whatever holds automation back.")
+    if kind == under_way and kind in _ENDS_RUNNING and wants != DesiredState.RUNNING:
+        return Preview(True, f"It runs once its {under_way} has ended.")
     if kind == under_way:
         return Preview(True, f"Nothing new: its {kind} is under way already.")
     return refused

@@ -51,6 +51,11 @@ def window_scopes(town: Town) -> list[str]:
     return [*scopes(town), f"town:{town.pk}"]
 
 
+def not_held(now: datetime) -> Q:
+    """`policy.is_held` for the database: towns that no hold stands over."""
+    return Q(hold_reason="") | Q(hold_until__lte=now)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """All that stands, or is to come, at the time it was read. Asking it reads nothing more."""

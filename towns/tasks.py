@@ -86,7 +86,8 @@ def prepare_history() -> None:
 
 def prune_history() -> None:
     """Remove what is older than it is kept for."""
-    _goes_on("towns.tasks.prune_history", prune.prune(timezone.now(), enough=_time_is_up()))
+    r2, enough = default_services().r2, _time_is_up()
+    _goes_on("towns.tasks.prune_history", prune.prune(timezone.now(), r2=r2, enough=enough))
 
 
 def _time_is_up() -> Callable[[], bool]:

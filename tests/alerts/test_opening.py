@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.alerts.conftest import OPS, WEBHOOK, after, open_one, resolve
 from tests.factories import NOW, make_town
 from towns import alerts
-from towns.alerts import outbox
+from towns.alerts import opening, outbox
 from towns.alerts.opening import new_alert
 from towns.models import Alert, Delivery, Town
 
@@ -190,3 +190,34 @@ def test_a_messenger_is_called_on_commit_for_what_is_due_at_once(
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]  # a fixture has no type
         resolve(alert, after(60))
     assert calls == ["towns.tasks.deliver_alerts"] * (2 * called)
+
+
+def test_one_that_becomes_critical_is_told_to_its_owner_too(mill: Town) -> None:
+    """Staff heard of it when it was a warning: they are not told twice."""
+    open_one(mill, severity="warning")
+    worse = open_one(mill, now=after(60), message="Now it is down.")
+    assert (Alert.objects.count(), Alert.objects.get().severity) == (1, "critical")
+    assert (worse.severity, Alert.objects.get().message) == ("critical", "Now it is down.")
+    assert written() == [
+        ("opened", "email", OPS, "staff"),
+        ("opened", "email", "ann@example.test", "owner"),
+    ]
+    open_one(mill, severity="warning", now=after(120))
+    assert Alert.objects.get().severity == "critical", "it is as bad as it was"
+    assert len(written()) == 2
+
+
+def test_one_that_is_resolved_at_that_very_moment_is_opened_anew(
+    mill: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_one(mill)
+    see = opening._see_again
+
+    def too_late(alert: Alert, *args: object) -> bool:
+        monkeypatch.undo()
+        resolve(first, after(1))
+        return see(alert, *args)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(opening, "_see_again", too_late)
+    assert open_one(mill, now=after(2)) != first
+    assert Alert.objects.filter(resolved_at=None).count() == 1

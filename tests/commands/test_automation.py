@@ -97,6 +97,8 @@ def test_a_senseless_window_is_bad_usage(call: Call, words: tuple[str, ...]) -> 
         [],
         ["freeze"],
         ["freeze", "--reason", "x", "--minutes", "0"],
+        ["freeze", "--reason", "x", "--minutes", "1000000000000"],
+        ["freeze", "--reason", " "],
         ["freeze", "--reason", "x", "--minutes", "-1"],
         ["freeze", "--reason", "x", "--scope", "towns"],
     ],

@@ -15,10 +15,13 @@ from django_q.models import Task
 
 from tests.commands.conftest import Call
 from tests.factories import make_operation, make_town, make_user
+from tests.world import World
 from towns import history
 from towns.history import Actor
 from towns.models import (
     Alert,
+    Backup,
+    FlyBudget,
     HealthCheck,
     HealthHour,
     IdempotentRequest,
@@ -63,6 +66,17 @@ def rows(call: Call) -> None:
             seen_at=long_ago,
             resolved_at=resolved_at,
         )
+    for snapshot, gone in (("gone", 17), ("gone-too", 15), ("just-gone", 1), ("there", None)):
+        Backup.objects.create(
+            town=town,
+            snapshot=snapshot,
+            created_at=long_ago,
+            verified_at=long_ago,
+            gone_at=None if gone is None else now - timedelta(days=gone),
+        )
+    for key, hours_ago in (("full", 2), ("in use", 0)):
+        full_at = (now - timedelta(hours=hours_ago)).timestamp()
+        FlyBudget.objects.create(key=key, full_at=full_at)
     HealthHour.objects.create(
         town=town, hour=hours.hour_of(long_ago), checks=1, ok=1, failed=0, unknown=0,
         downtime_seconds=0,
@@ -71,14 +85,17 @@ def rows(call: Call) -> None:
 
 def test_it_works(call: Call) -> None:
     ended = call("prune_history")
-    assert ended.out.splitlines()[:7] == [
+    assert ended.out.splitlines()[:10] == [
         "3 health checks removed.",
         "1 health hours removed.",
         "3 sweeps removed.",
         "4 requests removed.",
         "1 alerts removed.",
+        "2 backups removed.",
+        "1 buckets removed.",
         "3 tasks removed.",
         "5 sessions removed.",
+        "0 retained objects removed.",
     ]
     assert HealthCheck.objects.count() == 3
     assert IdempotentRequest.objects.count() == 2
@@ -117,8 +134,11 @@ def test_a_dry_run_changes_nothing(call: Call) -> None:
         "sweeps": 3,
         "requests": 4,
         "alerts": 1,
+        "backups": 2,
+        "buckets": 1,
         "tasks": 3,
         "sessions": 5,
+        "retained_objects": 0,
         "partitions_made": 0,
         "partitions_dropped": 0,
         "hours_made": 0,
@@ -138,6 +158,12 @@ def test_it_removes_in_bounded_batches(call: Call, monkeypatch: pytest.MonkeyPat
     table = IdempotentRequest._meta.db_table
     deletes = [q for q in captured if q["sql"].startswith(f'DELETE FROM "{table}"')]
     assert len(deletes) == 2
+
+
+def test_rows_of_backups_go_when_they_are_long_gone_and_full_buckets_at_once(call: Call) -> None:
+    call("prune_history")
+    assert set(Backup.objects.values_list("snapshot", flat=True)) == {"just-gone", "there"}
+    assert list(FlyBudget.objects.values_list("key", flat=True)) == ["in use"]
 
 
 def test_how_long_things_are_kept_are_settings(call: Call) -> None:
@@ -183,14 +209,14 @@ def test_a_check_that_was_stored_late_is_in_the_figures_too(call: Call) -> None:
 
 
 def test_a_run_that_breaks_off_loses_nothing_and_the_next_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prune, "BATCH", 1)
     now, runs = timezone.now(), 0
     done = prune.Pruned(unfinished=True)
     while done.unfinished and runs < 99:
         budget = chain([False] * 12, repeat(True))
-        done = prune.prune(now, enough=partial(next, budget))
+        done = prune.prune(now, r2=world.services.r2, enough=partial(next, budget))
         runs += 1
     assert 1 < runs < 99
     assert HealthCheck.objects.count() == 3

@@ -1,16 +1,20 @@
 """No state without an exit (product.md 1.7): each passing status ends, and destroy works in it."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.world import World
-from tests.world.asking import ask, causes, newest, state
+from tests.world import SHELL, World
+from tests.world.asking import RULE, ask, causes, event, newest, state
+from towns import automation
 from towns.flows.driver import claim
 from towns.history import Actor
-from towns.models import Operation, Town
-from towns.services.errors import Unavailable
+from towns.models import Alert, Operation, Town
+from towns.services.errors import RateLimited, Unavailable
 from towns.words import TRANSITIONS, OperationKind, Status
 
 pytestmark = pytest.mark.django_db
+DAY = 24 * 3600
 PASSING = {
     "provision": Status.ERROR,
     "start": Status.ERROR,
@@ -73,6 +77,193 @@ def test_coder_12010_what_is_stuck_can_be_destroyed(world: World, kind: str) -> 
     assert newest(town).kind == "destroy"
     world.faults.clear()
     world.settle(2 * 24 * 3600)
+    assert state(town)[0] == "destroyed"
+    world.advance(600)
+    assert not world.fly.machines
+    assert not world.fly.volumes
+
+
+LAST = {
+    "provision": "fly.create_machine",
+    "start": "fly.start_machine",
+    "stop": "fly.stop_machine",
+    "restart": "fly.restart_machine",
+    "recover": "fly.create_machine",
+    "restore": "fly.create_machine",
+}
+"""The call with which Fly has been told all that it needs."""
+
+
+def asked_for(world: World, kind: str) -> Town:
+    """A town whose operation has just begun, all being well."""
+    match kind:
+        case "provision":
+            return world.create_town()
+        case "start":
+            town = world.stopped_town()
+        case "restore":
+            town = world.destroyed_town()
+        case "recover":
+            town = world.stopped_town()
+            world.lose_machine(town)
+        case _:
+            town = world.running_town()
+    ask(world, town, kind)
+    return town
+
+
+def without_workers(world: World, town: Town, kind: str) -> None:
+    """Let the whole of its time go by with nobody to see to it."""
+    deadline = newest(town, kind).deadline_at
+    assert deadline is not None
+    world.clock.advance_to(max(deadline, world.now))
+    world.advance(3600)
+    world.settle()
+
+
+@every_passing
+def test_what_came_true_while_no_worker_was_there_is_adopted(world: World, kind: str) -> None:
+    town = asked_for(world, kind)
+    before = world.faults.count(LAST[kind])
+    while world.faults.count(LAST[kind]) == before:
+        world.settle(1)
+    without_workers(world, town, kind)
+    assert state(town)[0] == ("stopped" if kind == "stop" else "running")
+    assert event(town, f"{kind}_done").data["late"] is True
+    assert causes(town) == set()
+    world.check()
+
+
+@every_passing
+def test_one_that_no_worker_saw_in_all_its_time_ends_all_the_same(world: World, kind: str) -> None:
+    """A recovery's time begins when it may go on, and a town that runs need not be restarted."""
+    town = asked_for(world, kind)
+    without_workers(world, town, kind)
+    if kind in ("recover", "restart"):
+        assert state(town)[0] == "running"
+        assert causes(town) == set()
+        return
+    assert state(town)[0] == PASSING[kind]
+    assert causes(town) == {f"{kind}_failed"}
+    assert f"Not done after {MINUTES[kind]} min" in newest(town, kind).message
+    world.check()
+
+
+MINUTES = {"provision": 10, "start": 5, "stop": 8, "restore": 30}
+
+
+def test_a_recovery_that_is_held_loses_none_of_its_time_while_no_worker_is_there(
+    world: World,
+) -> None:
+    town = world.running_town()
+    world.lose_machine(town)
+    automation.freeze("all", reason="Fly has an incident", actor=SHELL, now=world.now)
+    ask(world, town, "restart", actor=RULE)
+    world.settle(60)
+    world.advance(24 * 3600)
+    world.settle(60)
+    assert state(town)[0] == "recovering"
+    automation.thaw("all", actor=SHELL, now=world.now)
+    world.settle()
+    assert state(town)[0] == "running"
+
+
+def test_a_recovery_that_is_held_records_why_once(world: World) -> None:
+    town = world.running_town()
+    world.lose_machine(town)
+    automation.freeze("all", reason="Fly has an incident", actor=SHELL, now=world.now)
+    ask(world, town, "restart", actor=RULE)
+    world.settle(600)
+    [told] = town.events.filter(kind="not_recovered")
+    assert told.automatic
+    assert told.reason == (
+        "It is not recovered yet: Automation is frozen by shell: Fly has an incident"
+    )
+
+
+def test_no_pause_reaches_beyond_the_deadline(world: World) -> None:
+    town = world.stopped_town()
+    operation = ask(world, town, "start").operation
+    world.faults.fail("fly.*", RateLimited("Too often.", retry_after=170), times=None)
+    world.settle()
+    operation.refresh_from_db()
+    assert operation.finished_at is not None
+    assert operation.deadline_at is not None
+    assert operation.finished_at - operation.deadline_at <= timedelta(minutes=1, seconds=5)
+    assert state(town)[0] == "error"
+
+
+def test_kilocode_6741_a_stop_whose_machine_is_gone_at_the_deadline_does_not_run_again(
+    world: World,
+) -> None:
+    town = world.running_town()
+    ask(world, town, "stop")
+    world.drive()
+    world.lose_machine(town)
+    without_workers(world, town, "stop")
+    assert state(town) == ("error", "stopped")
+    assert "the next start recovers it" in town.status_reason
+    assert causes(town) == {"stop_failed"}
+    ask(world, town, "start")
+    world.settle()
+    assert state(town) == ("running", "running")
+
+
+@pytest.mark.parametrize("what", ["machine", "volume"])
+def test_kilo_3250_what_is_going_away_for_ever_is_not_asked_about_for_ever(
+    world: World, what: str
+) -> None:
+    """Fly says `destroying`, and means it for days: looked at ever less often, shown, alerted."""
+    town = world.running_town()
+    thing = {"machine": town.machine_id, "volume": town.volume_id}[what]
+    forget = {"machine": world.fly.forget_machine, "volume": world.fly.forget_volume}[what]
+    if what == "machine":
+        world.pace.destroy = 365 * DAY
+    else:
+        world.fly.forget_volume = lambda volume_id: None  # type: ignore[method-assign]  # it stays
+    ask(world, town, "destroy")
+    world.settle(600)
+    calls = world.faults.count(f"fly.get_{what}")
+    world.settle(7 * DAY)
+    assert state(town)[0] == "destroying"
+    assert world.faults.count(f"fly.get_{what}") - calls < 20
+    assert "it is stuck at Fly" in newest(town).message
+    assert causes(town) == {"destroy_failed"}
+    world.pace.destroy = 5
+    forget(thing)
+    world.settle(2 * DAY)
+    assert state(town)[0] == "destroyed"
+    assert causes(town) == set()
+
+
+def test_a_destroy_goes_on_when_fly_never_ends_to_stop_the_machine(world: World) -> None:
+    town = world.running_town()
+    machine = world.machine(town)
+
+    def hang(machine_id: str, **_: object) -> None:
+        machine.state = "stopping"
+
+    world.fly.stop_machine = hang  # type: ignore[method-assign]  # the machine hangs
+    ask(world, town, "destroy")
+    world.settle(3600)
+    assert state(town) == ("destroyed", "destroyed")
+    assert world.r2.retained(town.pk).snapshots
+    world.check()
+
+
+def test_kilo_1552_a_restore_whose_clean_up_never_ends_is_told(world: World) -> None:
+    """`restoring` goes on as long as something of it is left at Fly, but not unseen."""
+    town = world.destroyed_town()
+    world.fly.sick.add(str(town.pk))
+    world.faults.fail("fly.destroy_machine", Unavailable("HTTP 500"), times=None)
+    ask(world, town, "restore")
+    world.settle(3600)
+    assert state(town)[0] == "restoring"
+    alert = Alert.objects.get(town=town, resolved_at=None)
+    assert (alert.cause, alert.severity) == ("restore_failed", "critical")
+    assert "the clean-up of its failed restore still fails after 10 tries" in alert.message
+    world.faults.clear()
+    world.settle(300)
     assert state(town)[0] == "destroyed"
     world.advance(600)
     assert not world.fly.machines

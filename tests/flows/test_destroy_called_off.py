@@ -106,3 +106,48 @@ def test_a_restore_after_the_destroy_is_refused_when_its_name_was_taken_meanwhil
     assert state(other)[0] == "running"
     assert state(town) == ("destroyed", "destroyed")
     assert "has that name" in event(town, "restore_refused").reason
+
+
+@pytest.mark.parametrize("on_its_way", ["provision", "start", "restart"])
+def test_called_off_after_it_superseded_something_the_town_is_started(
+    on_its_way: str, world: World
+) -> None:
+    """The status before was a passing one: there is nothing to go back to."""
+    if on_its_way == "provision":
+        town = world.create_town()
+    else:
+        town = world.stopped_town() if on_its_way == "start" else world.running_town()
+        ask(world, town, on_its_way)
+    ask(world, town, "destroy")
+    world.faults.r2_down = True
+    world.drive()
+    assert state(town) == ("destroying", "destroyed")
+    ask(world, town, "start")
+    world.faults.r2_down = False
+    world.settle()
+    assert state(town) == ("running", "running")
+    assert causes(town) == set()
+
+
+def test_called_off_at_the_moment_it_supersedes_the_operation_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = world.running_town()
+    operation = ask(world, town, "restart").operation
+    ask(world, town, "destroy")
+    real = history.lock_town
+    asked: list[object] = []
+
+    def lock_late(town_id: object) -> Town:
+        if not asked:
+            asked.append(town_id)  # somebody is faster than the step boundary
+            ask(world, town, "start")
+        return real(town.pk)
+
+    monkeypatch.setattr(history, "lock_town", lock_late)
+    world.settle()
+    assert asked
+    operation.refresh_from_db()
+    assert operation.state == "succeeded"
+    assert state(town) == ("running", "running")
+    assert not town.operations.filter(kind="destroy").exists()

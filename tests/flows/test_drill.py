@@ -140,6 +140,22 @@ def test_a_good_drill_closes_the_alert(world: World) -> None:
     assert causes(town) == set()
 
 
+def test_what_it_proved_counts_although_it_is_called_off_while_it_cleans_up(world: World) -> None:
+    town = backed_up(world)
+    world.snapshots(town)[0].bad_checksum = True
+    drilled(world, town)
+    ask_and_settle(world, town, "backup")
+    drill = ask(world, town, "drill").operation.drill
+    while not drill.result:
+        world.advance(1)
+        world.drive()
+        drill.refresh_from_db()
+    ask(world, town, "stop")
+    drill.refresh_from_db()
+    assert (drill.result, newest(town, "drill").state) == ("ok", "superseded")
+    assert "drill_failed" not in causes(town)
+
+
 def test_litestream_1164_what_restored_nothing_is_never_ok(world: World) -> None:
     town = backed_up(world)
     world.r2.folders[f"gastown/{town.pk}/"] = Folder()
@@ -295,3 +311,6 @@ def test_an_image_that_knows_no_drills_is_ended_at_once(world: World) -> None:
     assert Alert.objects.get(cause="drill_image").severity == "critical"
     assert "drill_failed" not in causes(town)
     assert_nothing_left(world, drill)
+    world.fly.knows_drills = True
+    assert drilled(world, town).result == "ok"
+    assert not Alert.objects.filter(cause="drill_image", resolved_at=None).exists()

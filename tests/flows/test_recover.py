@@ -10,7 +10,7 @@ from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest,
 from towns import automation, budgets
 from towns.flows.recover import FLOW
 from towns.models import Alert, Freeze, Operation, Town
-from towns.services.errors import Misconfigured, RateLimited, Unavailable
+from towns.services.errors import Misconfigured, RateLimited, Rejected, Unavailable
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +238,23 @@ def test_given_up_from_backup_the_old_volume_stays_and_is_listed(world: World) -
     assert Alert.objects.get(town=town, cause="old_volume").data == {"volume_id": old}
     assert world.marks(town)[0] == "first work"
     world.check()
+
+
+def test_kilo_3212_a_volume_that_fly_shows_and_cannot_find_is_one_recovery_then_error(
+    world: World,
+) -> None:
+    """`getVolume` still answers for it, and create says 400 "volume not found": no loop, and no
+    empty volume in its place."""
+    town = world.running_town()
+    volume = town.volume_id
+    world.lose_machine(town)
+    world.faults.fail("fly.create_machine", Rejected("Volume not found."), times=None)
+    ask_and_settle(world, town, "restart", actor=RULE)
+    assert state(town)[0] == "error"
+    assert "Volume not found" in town.status_reason
+    assert (town.volume_id, list(world.fly.volumes)) == (volume, [volume])
+    assert town.operations.filter(kind="recover").count() == 1
+    assert causes(town) == {"recover_failed"}
 
 
 def test_kilo_388_one_recovery_then_error(world: World) -> None:

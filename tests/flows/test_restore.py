@@ -52,6 +52,15 @@ def test_after_thirty_days_the_answer_is_expired(world: World) -> None:
     assert state(town) == ("destroyed", "destroyed")
 
 
+def test_coder_6166_on_its_last_day_a_destroyed_town_comes_back(world: World) -> None:
+    """A destroy has its way back for 30 days."""
+    town = world.destroyed_town()
+    world.advance(30 * DAY - 3600)
+    ask_and_settle(world, town, "restore")
+    assert state(town) == ("running", "running")
+    assert "first work" in world.marks(town)
+
+
 def test_a_backup_that_is_gone_early_is_said_and_nothing_is_made(world: World) -> None:
     town = world.destroyed_town()
     world.r2.retained(town.pk).snapshots.clear()

@@ -46,7 +46,18 @@ def test_a_start_that_takes_too_long_ends_in_error_and_is_told(world: World) -> 
     assert causes(town) == {"start_failed"}
 
 
-def test_jupyterhub_1600_a_failed_start_does_not_block_the_next(world: World) -> None:
+def test_jupyterhub_1600_after_a_failed_start_a_person_may_try_again_at_once(world: World) -> None:
+    town = world.stopped_town()
+    world.faults.fail("fly.start_machine", Unavailable("HTTP 503"), times=None)
+    ask_and_settle(world, town, "start")
+    assert state(town)[0] == "error"
+    world.faults.clear()
+    assert ask_and_settle(world, town, "start").state == "succeeded"
+    assert state(town) == ("running", "running")
+    assert causes(town) == set()
+
+
+def test_a_failed_start_does_not_block_a_stop_and_a_start(world: World) -> None:
     town = world.stopped_town()
     world.fly.sick.add(str(town.pk))
     ask_and_settle(world, town, "start")
@@ -137,6 +148,21 @@ def test_a_machine_that_falls_over_while_it_boots_is_started_again(world: World)
 
 
 def test_kilo_2703_a_start_that_changed_nothing_changes_no_status(world: World) -> None:
+    """Fly takes the call and says 200, and the machine stays stopped: that is no running town."""
+    town = world.stopped_town()
+    world.fly.start_machine = lambda machine_id: None  # type: ignore[method-assign]  # no effect
+    ask(world, town, "start")
+    world.settle(290)
+    assert state(town)[0] == "starting"
+    world.settle()
+    assert state(town)[0] == "error"
+    assert "running" not in set(
+        town.events.filter(operation=newest(town)).values_list("to_status", flat=True)
+    )
+    assert world.machine(town).state == "stopped"
+
+
+def test_a_start_that_fly_refuses_changes_no_status(world: World) -> None:
     town = world.stopped_town()
     world.faults.fail("fly.start_machine", Unavailable("HTTP 500"), times=None)
     ask_and_settle(world, town, "start")

@@ -5,10 +5,14 @@ from itertools import pairwise
 
 import pytest
 
-from tests.world import Moment, World
+from tests.world import SHELL, Moment, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
+from towns import history, interactions
 from towns.models import Backup, LifecycleEvent, Town
 from towns.services.errors import Misconfigured, Unavailable
+from towns.sweeps.health import sweep_fleet
+from towns.sweeps.idle import sweep_idle
+from towns.words import InteractionKind, Status
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +72,24 @@ def test_it_is_stopped_only_when_fly_says_so(world: World) -> None:
     assert state(town)[0] == "stopped"
 
 
-def test_e2b_1104_the_snapshot_made_at_the_end_is_recorded(world: World) -> None:
+def test_e2b_1104_an_idle_stop_keeps_what_a_persons_stop_keeps(world: World) -> None:
+    """One code path for both: the same steps in the same order, and the same in the backup."""
+    paths, kept = [], []
+    for name, idle in (("by-hand", False), ("idle", True)):
+        town = world.running_town(name)
+        world.work(town, "last work")
+        if idle:
+            world.grow_idle(town)
+        operation = ask_and_settle(world, town, "stop", idle=idle)
+        assert state(town) == ("stopped", "stopped")
+        paths.append([entry["step"] for entry in operation.log])
+        kept.append(world.snapshots(town)[0].data.marks)
+        assert town.last_snapshot == world.snapshots(town)[0].timestamp
+    assert paths[0] == paths[1]
+    assert kept[0] == kept[1] == ("first work", "last work", "gt down")
+
+
+def test_the_snapshot_made_at_the_end_is_recorded(world: World) -> None:
     town = world.running_town()
     ask_and_settle(world, town, "stop")
     last = world.snapshots(town)[0]
@@ -159,6 +180,31 @@ def test_coder_15515_unknown_at_the_second_look_is_not_idle(world: World, unknow
     assert event(town, "stop_called_off").data["second_look"] == ["unknown_health"]
 
 
+def test_daytona_5154_what_is_only_buffered_counts(world: World) -> None:
+    """A visit that was not written, as one was written just before it, is not forgotten: neither
+    by the sweep nor at the second look."""
+    town = world.running_town()
+    for seconds in (0, 29):
+        world.advance(seconds)
+        interactions.visit(town, actor=SHELL, kind=InteractionKind.VISIT, now=world.now)
+    last = world.now
+    town.refresh_from_db()
+    assert town.last_interaction_at == last - timedelta(seconds=29)
+    world.advance(town.idle_timeout_minutes * 60 - 10)
+    sweep_health(world)
+    assert sweep_idle(world.services, slot=world.now).stopped == 0
+    ask(world, town, "stop", idle=True)
+    world.settle()
+    assert event(town, "stop_called_off").data["second_look"] == ["interaction"]
+    world.advance(60)
+    sweep_health(world)
+    assert sweep_idle(world.services, slot=world.now).stopped == 1
+
+
+def sweep_health(world: World) -> None:
+    sweep_fleet(world.now, world.services)
+
+
 def test_daytona_5154_an_interaction_in_between_calls_it_off(world: World) -> None:
     town = idle_town(world)
     ask(world, town, "stop", idle=True)
@@ -195,6 +241,19 @@ def test_a_start_before_the_machine_is_told_calls_it_off(world: World) -> None:
     assert newest(town).kind == "stop"
     assert event(town, "stop_called_off").reason.startswith("Somebody wants it to run")
     assert world.faults.count("fly.stop_machine") == 0
+
+
+def test_a_start_that_calls_off_the_stop_of_a_town_in_error_starts_it(world: World) -> None:
+    town = world.running_town()
+    history.change_status(
+        town, Status.ERROR, kind="test", actor=RULE, now=world.now, reason="for a test"
+    )
+    ask(world, town, "stop")
+    ask(world, town, "start")
+    world.settle()
+    assert newest(town, "stop").state == "failed", "it was called off"
+    assert newest(town).kind == "start"
+    assert state(town) == ("running", "running")
 
 
 def test_a_start_once_it_is_stopping_starts_it_again_as_soon_as_it_has_stopped(

@@ -206,8 +206,8 @@ class TestPolecats:
     def test_sessions_are_told_by_their_names(self, session: str, expected: bool) -> None:
         assert is_polecat(session, ["web", "web-api"]) is expected
 
-    def test_an_idle_polecat_is_not_active(self, tmp_path: Path) -> None:
-        """Kilo #1452: a waiting agent counted as working. It keeps its session for 15 minutes."""
+    def test_kilo_1452_an_idle_polecat_is_not_active(self, tmp_path: Path) -> None:
+        """A waiting agent counted as working. It keeps its session for 15 minutes."""
         town = self.town(tmp_path, "web")
         self.beat(town, "web-nux", ago(seconds=5), state="idle")
         self.beat(town, "web-ace", ago(seconds=5), state="working", bead="web-1")
@@ -229,8 +229,10 @@ class TestPolecats:
         assert self.count(town, "web-nux") == Polecats(1, 1)
 
     @pytest.mark.parametrize(("minutes", "active"), [(4, True), (30, True), (30.1, False)])
-    def test_a_stale_heartbeat_counts_for_half_an_hour(self, minutes: float, active: bool) -> None:
-        """jupyterhub #1498: a long build touches no heartbeat, and is work all the same."""
+    def test_jupyterhub_1498_a_stale_heartbeat_counts_for_half_an_hour(
+        self, minutes: float, active: bool
+    ) -> None:
+        """A long build touches no heartbeat, and is work all the same."""
         session = Session("web-nux", ago(hours=5))
 
         assert is_active(session, Heartbeat(ago(minutes=minutes), "working"), NOON) is active

@@ -20,6 +20,9 @@ class NoLimit:
     def take(self, action: str, key: str) -> None:
         """Allow it."""
 
+    def hold(self, action: str, key: str, seconds: float) -> None:
+        """Go on all the same."""
+
 
 class Nothing:
     """Lets nothing through."""
@@ -27,6 +30,9 @@ class Nothing:
     def take(self, action: str, key: str) -> None:
         """Refuse it."""
         raise RateLimited(f"{action} {key}", retry_after=2.5)
+
+    def hold(self, action: str, key: str, seconds: float) -> None:
+        """It is held as it is."""
 
 
 def client(**fields: Any) -> FlyClient:

@@ -17,6 +17,7 @@ from towns.services.errors import (
     ServiceError,
     Unavailable,
 )
+from towns.services.fly import FlyClient, FlyConfig
 
 from .fly_answers import (
     APP,
@@ -25,6 +26,7 @@ from .fly_answers import (
     MACHINE_SPEC,
     SECRET_ENV,
     TOKEN,
+    URL,
     VOLUME,
     VOLUME_SPEC,
     client,
@@ -227,6 +229,20 @@ def test_retry_after_is_kept(header: str, seconds: float) -> None:
     with pytest.raises(RateLimited) as caught:
         client().start_machine(MACHINE_ID)
     assert caught.value.retry_after == seconds
+
+
+@responses.activate
+def test_after_a_429_fly_is_left_alone_for_as_long_as_it_says() -> None:
+    headers = {"Retry-After": "30"}
+    responses.post(f"{MACHINE}/start", status=429, json={"error": "slow"}, headers=headers)
+    responses.post(f"{MACHINE}/stop", json={})
+    asking = FlyClient(FlyConfig(api_url=URL, token=TOKEN, app="towns"))
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            asking.start_machine(MACHINE_ID)
+        assert caught.value.retry_after == pytest.approx(30, abs=1)
+    assert len(responses.calls) == 1
+    asking.stop_machine(MACHINE_ID, timeout_seconds=300)  # which is not what Fly refused
 
 
 @responses.activate

@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.world import Process
-from towns import actions, automation, interactions
+from towns import actions, automation, held, interactions, orphans
 from towns.actions import NotAllowed
-from towns.changes import validated_changes
+from towns.changes import validated_changes, validated_window
 from towns.history import Actor
-from towns.models import Freeze, Town
-from towns.words import DesiredState, InteractionKind, Status
+from towns.models import Backup, Freeze, Operation, Orphan, Town
+from towns.services.errors import ServiceError
+from towns.words import DesiredState, InteractionKind, OperationState, Status
 
 from .plan import Event
 
@@ -60,10 +61,16 @@ def work(sim: "Simulation", town: Town, event: Event) -> None:
         sim.marks += 1
         mark = f"mark {sim.marks}"
         process.work(mark)
-        if town.desired_state == DesiredState.DESTROYED:
+        if town.desired_state == DesiredState.DESTROYED or _is_given_up(town):
             sim.world.r2.forgiven.add(mark)
         else:
             sim.truth.wrote(town.pk, mark)
+
+
+def _is_given_up(town: Town) -> bool:
+    """Whether staff are having its volume replaced by its backup."""
+    under_way = Operation.objects.filter(town=town, state=OperationState.OPEN)
+    return any(operation.params.get("from_backup") for operation in under_way)
 
 
 def polecats(sim: "Simulation", town: Town, event: Event) -> None:
@@ -160,6 +167,50 @@ def recover(sim: "Simulation", town: Town, event: Event) -> None:
             actions.request_recover(town.pk, actor=STAFF, now=sim.now)
 
 
+def from_backup(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff give its volume up and have it rebuilt from its backup."""
+    try:
+        asked = actions.request_recover(town.pk, actor=STAFF, now=sim.now, from_backup=True)
+    except NotAllowed:
+        return
+    if asked.operation.params.get("from_backup"):
+        sim.truth.volume_lost(sim.world, town.pk)
+
+
+def window(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff plan to work on it, or on its region, for some minutes."""
+    wanted = validated_window(
+        scope=f"town:{town.pk}" if event.amount < 1200 else f"region:{town.region}",
+        since=None,
+        until=sim.now + timedelta(seconds=event.amount),
+        reason="moving hosts",
+        now=sim.now,
+    )
+    automation.plan_window(**wanted, actor=STAFF, now=sim.now)
+
+
+def confirm_orphans(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff let every orphan go that is listed."""
+    for orphan in Orphan.objects.filter(state=Orphan.State.REPORTED):
+        with suppress(orphans.NotConfirmable):
+            orphans.confirm(orphan.pk, actor=STAFF, now=sim.now)
+            sim.truth.volume_confirmed(sim.world, orphan.fly_id)
+
+
+def accept_held(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff accept the small snapshot."""
+    for backup in Backup.objects.filter(town=town, held=True, gone_at=None, dropped_at=None):
+        with suppress(NotAllowed, ServiceError):
+            held.accept_held(town, backup.snapshot, sim.ours.hosts[0], actor=STAFF)
+
+
+def drop_held(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff drop the small snapshot."""
+    for backup in Backup.objects.filter(town=town, held=True, gone_at=None, dropped_at=None):
+        with suppress(NotAllowed):
+            held.drop_held(town, backup.snapshot, actor=STAFF, now=sim.now)
+
+
 DEEDS: dict[str, Deed] = {
     "visit": visit,
     "websocket": websocket,
@@ -179,6 +230,12 @@ DEEDS: dict[str, Deed] = {
     "destroy": _ask(actions.request_destroy),
     "restore": _ask(actions.request_restore),
     "recover": recover,
+    "drill": _ask(actions.request_drill, STAFF),
+    "from_backup": from_backup,
+    "window": window,
+    "confirm_orphans": confirm_orphans,
+    "accept_held": accept_held,
+    "drop_held": drop_held,
     "discard": discard,
     "freeze": freeze,
     "thaw": thaw,

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 HOUR = 3600.0
+COMMIT = "database.commit"
+"""Each commit of ours; the other calls are those to the outside."""
 CALLS = (
+    COMMIT,
+    COMMIT,
+    COMMIT,
+    "fly.get_app",
     "fly.get_machine",
     "fly.list_machines",
     "fly.create_machine",
@@ -26,7 +32,9 @@ CALLS = (
     "r2.read_pointer",
     "r2.verify_latest",
     "r2.newest_verified",
+    "r2.survey",
     "r2.copy_snapshot",
+    "r2.write_pointer",
     "r2.empty",
 )
 MOMENTS = ("before", "after")
@@ -56,6 +64,12 @@ STAFF = {
     "thaw": 1,
     "discard": 1,
     "clear_restarts": 1,
+    "from_backup": 1,
+    "drill": 2,
+    "window": 1,
+    "confirm_orphans": 2,
+    "accept_held": 1,
+    "drop_held": 1,
 }
 TROUBLE = {
     "crash": 6,
@@ -79,9 +93,14 @@ TROUBLE = {
     "our_downtime": 1,
     "clock_jump": 1,
     "twice": 2,
+    "stale_reads": 3,
+    "shrink": 1,
 }
 AT_CALLS = {"fail": 14, "kill": 10, "pause": 4, "slow": 4, "meanwhile": 14}
+OURS = ("drive", "sweep_health", "sweep_idle", "sweep_reconcile", "sweep_backups")
+"""What our own processes may do in the middle of a call of another one."""
 MEANWHILE = (
+    *OURS,
     "visit",
     "start",
     "stop",
@@ -90,14 +109,12 @@ MEANWHILE = (
     "restore",
     "polecats",
     "work",
-    "drive",
     "crash",
     "lose_machine",
     "recover",
     "backup",
-    "sweep_health",
-    "sweep_idle",
-    "sweep_reconcile",
+    "drill",
+    "confirm_orphans",
 )
 
 
@@ -167,10 +184,13 @@ def _event(rng: random.Random, towns: int, at: float) -> Event:
 
 def _at_call(rng: random.Random, event: Event) -> Event:
     what = rng.choices(list(AT_CALLS), list(AT_CALLS.values()))[0]
+    call, moment = rng.choice(CALLS), rng.choice(MOMENTS)
+    if call == COMMIT and what in ("fail", "slow"):
+        what = "kill"
+    if call == COMMIT and what != "kill":
+        moment = "after"  # until then a transaction keeps all others away
     detail = {"fail": rng.choice(ERRORS), "meanwhile": rng.choice(MEANWHILE)}.get(what, "")
-    return replace(
-        event, what=what, call=rng.choice(CALLS), moment=rng.choice(MOMENTS), detail=detail
-    )
+    return replace(event, what=what, call=call, moment=moment, detail=detail)
 
 
 def _bursts(rng: random.Random, towns: int, ends: float) -> list[Event]:

@@ -19,7 +19,8 @@ from .plan import Event
 if TYPE_CHECKING:
     from .simulation import Simulation
 
-RUNNING = frozenset({"started", "starting"})
+JUMP_SECONDS = 300
+"""As far a host's clock jumps, when it does."""
 
 
 def _machine(sim: "Simulation", town: Town) -> FlyMachine | None:
@@ -150,19 +151,32 @@ def _lives_on_its_volume(sim: "Simulation", town: Town) -> bool:
 
 def our_downtime(sim: "Simulation", town: Town, event: Event) -> None:
     """None of our processes runs, for a while."""
-    sim.off_until = max(sim.off_until, sim.world.now.timestamp() + event.amount)
+    sim.ours.off_until = max(sim.ours.off_until, sim.world.now.timestamp() + event.amount)
 
 
 def clock_jump(sim: "Simulation", town: Town, event: Event) -> None:
     """The clock of one host jumps, and is put right after some minutes."""
-    clock = sim.clocks[event.town % len(sim.clocks)]
-    clock.jump(300 if event.amount > 900 else -300)
+    clock = sim.ours.clocks[event.town % len(sim.ours.clocks)]
+    clock.jump(JUMP_SECONDS if event.amount > 900 else -JUMP_SECONDS)
     sim.later(600, partial(clock.jump, 0))
 
 
 def twice(sim: "Simulation", town: Town, event: Event) -> None:
     """The next sweep's tasks are delivered twice."""
-    sim.delivered_twice = True
+    sim.ours.delivered_twice = True
+
+
+def stale_reads(sim: "Simulation", town: Town, event: Event) -> None:
+    """For some seconds Fly's lists, and what it says of its machines, are as they are now."""
+    sim.world.fly.go_stale(min(event.amount, 10))
+
+
+def shrink(sim: "Simulation", town: Town, event: Event) -> None:
+    """Most of what is in the town is deleted: the next snapshots are held back."""
+    machine = _machine(sim, town)
+    volume = sim.world.fly.volumes.get(machine.volume_id) if machine else None
+    if volume is not None and volume.data is not None:
+        volume.data = volume.data.shrunk()
 
 
 TROUBLES: dict[str, Deed] = {
@@ -187,6 +201,8 @@ TROUBLES: dict[str, Deed] = {
     "our_downtime": our_downtime,
     "clock_jump": clock_jump,
     "twice": twice,
+    "stale_reads": stale_reads,
+    "shrink": shrink,
 }
 
 

@@ -50,6 +50,15 @@ class Truth:
         """From now on only what a sound backup holds must live."""
         self.marks[town_id] = restorable(world.r2.live(town_id)) & self.marks.get(town_id, set())
 
+    def volume_confirmed(self, world: World, volume_id: str) -> None:
+        """Staff let a volume go that is no town's any more: what only it has may be lost."""
+        volume = world.fly.volumes.get(volume_id)
+        if volume is None or volume.data is None:
+            return
+        for mark in volume.data.marks:
+            if not any(mark in marks for marks in self.marks.values()):
+                world.r2.forgiven.add(mark)
+
     def volume_destroyed(self, world: World, town_id: UUID) -> None:
         """Destroyed on request: the retained backup must live."""
         self.marks[town_id] = restorable(world.r2.retained(town_id)) & self.marks.get(

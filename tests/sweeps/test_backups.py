@@ -9,14 +9,15 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from tests.world import World
-from tests.world.asking import ask, causes
+from tests.world.asking import ask, ask_and_settle, causes
 from tests.world.things import Folder, Latest, TownData
-from towns import automation
+from towns import automation, history
 from towns.automation import FLEET
 from towns.history import Actor
 from towns.models import Alert, Backup, Breaker, Operation, Sweep, Town
 from towns.services.errors import Unavailable
 from towns.sweeps.backups import BackupsReport, due_towns, sweep_backups
+from towns.words import Status
 
 pytestmark = pytest.mark.django_db
 HOUR = 3600
@@ -79,6 +80,28 @@ def test_looking_again_refreshes_and_marks_what_was_rotated(world: World) -> Non
     rotated = Backup.objects.get(town=town, snapshot=first)
     assert rotated.gone_at == world.now
     assert Backup.objects.get(town=town, gone_at=None).snapshot == town.last_snapshot
+
+
+def test_a_snapshot_that_a_backup_verified_while_r2_was_asked_is_not_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What R2 said before is older than what the backup has seen; the next look mends it."""
+    town = seen(world, world.running_town())
+    survey = world.r2.survey_many
+
+    def late(*args: object, **kwargs: object) -> object:
+        monkeypatch.undo()
+        found = survey(*args, **kwargs)  # type: ignore[arg-type]  # handed on
+        ask_and_settle(world, town, "backup")
+        return found
+
+    monkeypatch.setattr(world.r2, "survey_many", late)
+    look(world, town)
+    made_meanwhile = world.snapshots(town)[0].timestamp
+    world.advance(world.process(town).interval + 10)
+    look(world, town)
+    assert made_meanwhile in {one.timestamp for one in world.snapshots(town)[1:]}
+    assert Backup.objects.get(town=town, snapshot=made_meanwhile).gone_at is None
 
 
 def test_last_backup_at_is_what_r2_shows_whatever_the_sandbox_said(world: World) -> None:
@@ -189,6 +212,7 @@ def test_losing_the_last_fallback_makes_it_critical(world: World) -> None:
     look(world, town)
     alert.refresh_from_db()
     assert alert.severity == "critical"
+    assert alert.deliveries.filter(audience="owner").count() == 1, "its owner hears of it now"
     assert "No older verified snapshot" in alert.message
 
 
@@ -233,6 +257,34 @@ def test_a_town_that_has_just_woken_has_its_time(world: World) -> None:
     world.advance(16 * 60)
     town.refresh_from_db()
     assert look(world, town).results["stale"] == 1
+
+
+def test_that_a_stale_town_was_stopped_and_woken_is_no_evidence(world: World) -> None:
+    town = seen(world, world.running_town())
+    process = world.process(town)
+    automation.freeze("all", reason="no asking", actor=Actor("ann"), now=world.now)
+    hang(world, town)
+    world.advance(16 * 60)
+    look(world, town)
+    for status, awake_since in ((Status.STOPPED, None), (Status.RUNNING, world.now)):
+        locked = history.lock_town(town.pk)
+        locked.awake_since = awake_since
+        history.change_status(
+            locked,
+            status,
+            kind="test",
+            actor=Actor.shell(),
+            now=world.now,
+            also=("awake_since",),
+        )
+        town.refresh_from_db()
+        assert look(world, town).results["ok"] == 1, "it has had no time yet"
+        assert causes(town) == {"backup_stale"}, status
+    process.alive = True
+    process.sync()
+    world.advance(60)
+    look(world, town)
+    assert causes(town) == set()
 
 
 def test_it_is_asked_at_most_once_in_half_an_hour(world: World) -> None:

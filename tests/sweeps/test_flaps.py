@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import NOW, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns.models import Alert, Sweep, Town
+from towns.models import Alert, Delivery, Sweep, Town
 from towns.sweeps.health import begin_sweep, run_chunk, sweep_fleet
 
 pytestmark = pytest.mark.django_db
+OPS = "ops@example.test"
 
 
 def checks(fleet: FakeFleet, town: Town, pattern: str, start: int = 0) -> int:
@@ -28,6 +30,7 @@ def kinds(town: Town) -> list[str]:
     return list(town.events.order_by("id").values_list("kind", flat=True))
 
 
+@override_settings(GASTOWN_STAFF_EMAILS=[OPS])
 def test_it_works(fleet: FakeFleet) -> None:
     """Kilo #3376: one message per episode, and one for all of a flapping town's."""
     town = make_town()
@@ -40,6 +43,8 @@ def test_it_works(fleet: FakeFleet) -> None:
     assert Alert.objects.get().resolved_at is None, "the window is not over"
     checks(fleet, town, ".", at)
     assert Alert.objects.get().resolved_at == NOW + timedelta(minutes=33 + 30)
+    told = Delivery.objects.order_by("pk").values_list("news", "recipient")
+    assert list(told) == [("opened", OPS), ("resolved", OPS)], "who heard of it hears of its end"
     assert kinds(town)[-1] == "flapping_over"
     assert Town.objects.filter(flapping_since=None, flap_count=0).exists()
 
@@ -93,7 +98,11 @@ def test_many_that_flap_cost_no_more_statements_than_one(fleet: FakeFleet) -> No
     assert Alert.objects.filter(cause="flapping").count() == 20
     for town in towns:
         fleet.mend_town(town)
-    long_ago = NOW - timedelta(hours=1)
-    Town.objects.update(episode_since=None, episode_ended_at=long_ago)
-    assert cost(2) <= one + 1
+    just_now, long_ago = NOW + timedelta(minutes=5), NOW - timedelta(hours=1)
+    Town.objects.update(episode_since=None, episode_ended_at=just_now)
+    Town.objects.filter(pk=towns[0].pk).update(episode_ended_at=long_ago)
+    one = cost(2)
+    assert Alert.objects.filter(cause="flapping", resolved_at=None).count() == 19
+    Town.objects.update(episode_ended_at=long_ago)
+    assert cost(3) == one
     assert not Alert.objects.filter(cause="flapping", resolved_at=None).exists()

@@ -41,18 +41,19 @@ def test_it_works(fleet: FakeFleet) -> None:
     assert (town.figure("polecats_active"), town.figure("cpu_ratio")) == (2, 0.5)
 
 
-def test_only_active_towns_at_rest_are_asked(fleet: FakeFleet) -> None:
-    """Kilo #4902: sweeps over a stopped town make no request."""
+def test_kilo_4902_only_active_towns_at_rest_are_asked(fleet: FakeFleet) -> None:
+    """Sweeps over a stopped town make no request, however many."""
     asked = [make_town(), make_town(status=Status.UNHEALTHY)]
     for status in set(Status) - {Status.RUNNING, Status.UNHEALTHY}:
         make_town(status=status, destroyed_at=NOW if status == Status.DESTROYED else None)
     make_operation(make_town(), OperationKind.BACKUP)
-    sweep(fleet)
-    assert sorted(fleet.sandboxes.asked) == sorted(str(town.pk) for town in asked)
+    for number in range(3):
+        sweep(fleet, number)
+    assert sorted(fleet.sandboxes.asked) == sorted(3 * [str(town.pk) for town in asked])
 
 
-def test_three_failures_make_it_unhealthy_and_restart_it(fleet: FakeFleet) -> None:
-    """Kilo #4349: started at Fly, and three time-outs, is a restart."""
+def test_kilo_4349_three_time_outs_make_it_unhealthy_and_restart_it(fleet: FakeFleet) -> None:
+    """Whatever Fly says of its machine."""
     town = make_town()
     fleet.break_town(town)
     sweep(fleet, 0)
@@ -67,8 +68,7 @@ def test_three_failures_make_it_unhealthy_and_restart_it(fleet: FakeFleet) -> No
     assert town.events.get(kind="restart").data["failures"] == 3
 
 
-def test_a_success_closes_the_episode_with_cause_and_downtime(fleet: FakeFleet) -> None:
-    """Kilo #4362."""
+def test_kilo_4362_a_success_closes_the_episode_with_cause_and_downtime(fleet: FakeFleet) -> None:
     town = make_town()
     fleet.break_town(town)
     sweep(fleet, 0)
@@ -112,7 +112,7 @@ def test_kilo_4362_our_own_network_down_makes_no_failure(fleet: FakeFleet) -> No
     assert HealthCheck.objects.get().kind == "our_network"
 
 
-def test_a_gap_in_our_monitoring_counts_as_nothing(fleet: FakeFleet) -> None:
+def test_kilo_4362_a_gap_in_our_monitoring_counts_as_nothing(fleet: FakeFleet) -> None:
     town = make_town()
     fleet.break_town(town)
     sweep(fleet, 0)
@@ -120,8 +120,7 @@ def test_a_gap_in_our_monitoring_counts_as_nothing(fleet: FakeFleet) -> None:
     assert fresh(town).consecutive_failures == 2
 
 
-def test_a_sweep_is_no_interaction(fleet: FakeFleet) -> None:
-    """Kilo #1452."""
+def test_kilo_1452_a_sweep_is_no_interaction(fleet: FakeFleet) -> None:
     town = make_town(last_interaction_at=NOW - timedelta(hours=1))
     sweep(fleet)
     assert fresh(town).last_interaction_at == NOW - timedelta(hours=1)
@@ -199,8 +198,7 @@ def test_named_towns_are_asked_at_once_whatever_the_slot(fleet: FakeFleet) -> No
     assert fleet.sandboxes.asked.count(str(other.pk)) == 1
 
 
-def test_no_names_at_all_ask_nobody(fleet: FakeFleet) -> None:
-    """Google's Diskerase: empty means nothing."""
+def test_google_diskerase_no_names_at_all_ask_nobody(fleet: FakeFleet) -> None:
     make_town()
     assert sweep_named([], fleet.services).results == {}
     assert fleet.sandboxes.asked == []

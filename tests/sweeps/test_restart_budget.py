@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns import budgets
+from towns import actions, budgets
 from towns.flows import finish
 from towns.flows.run import Run
 from towns.models import Breaker, LifecycleEvent, Operation, Town
@@ -89,7 +89,8 @@ def test_two_processes_that_conclude_at_the_same_moment(
 
     def together(*args: Any) -> Any:
         found = look(*args)
-        gate.wait(30)
+        if len(args[0]) > 1:  # not the look at one town under the lock
+            gate.wait(30)
         return found
 
     monkeypatch.setattr(restarts, "past_restarts", together)
@@ -136,13 +137,55 @@ def test_a_canary_is_known_as_one_from_its_first_moment(
     class Killed(BaseException):
         pass
 
-    def kill(*_: object, **__: object) -> None:
+    request = actions.request_restart
+
+    def kill(*args: Any, **fields: Any) -> None:
+        request(*args, **fields)
         raise Killed
 
-    monkeypatch.setattr(Breaker, "save", kill)
+    monkeypatch.setattr(actions, "request_restart", kill)
     with pytest.raises(Killed):
         decide_restarts(fleet.services, NOW)
     assert under_way() == 0
+
+
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Have something happen once, while a sweep waits for the lock of the budget."""
+    lock, left = budgets.lock_restart_room, [happens]
+
+    def wait() -> int:
+        if left:
+            left.pop()()
+        return lock()
+
+    monkeypatch.setattr(budgets, "lock_restart_room", wait)
+
+
+def test_a_canary_that_was_sent_while_it_waited_is_the_only_one(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        failed_town(number)
+    Breaker.objects.create(
+        scope="fleet", state=Breaker.State.CANARY, reason="many failed", opened_at=NOW
+    )
+    last = [Town.objects.order_by("episode_since").last()]
+    ids = [town.pk for town in last if town is not None]
+    while_it_waits(monkeypatch, lambda: decide_restarts(fleet.services, NOW, only=ids))
+    decide_restarts(fleet.services, NOW)
+    assert under_way() == 1
+
+
+def test_a_breaker_that_closes_while_it_waited_is_no_obstacle(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed_town(1)
+    Breaker.objects.create(
+        scope="fleet", state=Breaker.State.CANARY, reason="many failed", opened_at=NOW
+    )
+    while_it_waits(monkeypatch, Breaker.objects.all().delete)
+    decide_restarts(fleet.services, NOW)
+    assert under_way() == 1
 
 
 def test_a_breaker_that_opens_meanwhile_holds(
@@ -177,6 +220,33 @@ def test_a_recovery_that_a_restart_was_handed_over_to_counts(fleet: FakeFleet) -
     decisions = decide_restarts(fleet.services, NOW)
     assert by_action(decisions) == {"restart": 0, "none": 2, "error": 0}
     assert under_way() == 10
+
+
+def test_a_sweep_that_was_paused_does_not_exceed_the_limit_of_a_town(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had seen two restarts; meanwhile the third was made, in vain."""
+    town = failed_town(1)
+    long_ago = NOW - timedelta(minutes=20)
+
+    def restarted(count: int) -> None:
+        for _ in range(count):
+            operation = make_operation(town, OperationKind.RESTART, automatic=True, state="failed")
+            Operation.objects.filter(pk=operation.pk).update(created_at=long_ago)
+
+    def paused(*args: Any) -> Any:
+        found = planning.past_restarts(*args)
+        if Operation.objects.count() == 2:
+            restarted(1)
+        return found
+
+    restarted(2)
+    monkeypatch.setattr(restarts, "past_restarts", paused)
+    [decision] = decide_restarts(fleet.services, NOW)
+    assert (decision.action, under_way()) == ("none", 0)
+    assert "3 automatic restarts" in decision.why
+    [decision] = decide_restarts(fleet.services, NOW + timedelta(seconds=1))
+    assert decision.action == "error"
 
 
 def test_what_people_ask_for_takes_nobodys_turn(fleet: FakeFleet) -> None:

@@ -7,9 +7,9 @@ from django.test import override_settings
 
 from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet
-from towns import automation, budgets
+from towns import alerts, automation, budgets
 from towns.history import Actor
-from towns.models import Alert, Breaker, LifecycleEvent, Operation, Town
+from towns.models import Alert, Breaker, Freeze, LifecycleEvent, Operation, Town
 from towns.rules import health_rules
 from towns.sweeps import health
 from towns.sweeps.health import sweep_fleet
@@ -151,6 +151,20 @@ def test_the_same_reason_is_told_once(fleet: FakeFleet) -> None:
     for number in range(5):
         sweep(fleet, number)
     assert len(reasons()) == 6
+
+
+def test_reasons_that_come_by_turns_are_told_once_each(fleet: FakeFleet) -> None:
+    """A town that fails for days must not fill its history."""
+    make_town()
+    fleet.break_town(failing_town())
+    for number in range(6):
+        if number % 2:
+            automation.freeze("all", reason="change window", actor=Actor("ann"), now=NOW)
+        else:
+            automation.thaw("all", actor=Actor("ann"), now=NOW)
+        fleet.fly.up = bool(number % 2)
+        sweep(fleet, number)
+    assert len(reasons()) == len(set(reasons())) == 2
 
 
 @override_settings(GASTOWN_BREAKER_PATIENCE_SECONDS=86_400)
@@ -309,6 +323,60 @@ def test_a_worker_killed_while_it_concludes_forgets_no_mass_failure(
     assert Breaker.objects.filter(scope="fleet").exists()
     sweep(fleet)
     assert restarts() == 0
+
+
+class Dead(BaseException):
+    """The worker is killed."""
+
+
+def die(*_: object, **__: object) -> None:
+    raise Dead
+
+
+def test_a_worker_killed_while_it_opens_a_breaker_leaves_none_that_nobody_is_told_of(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        fleet.break_town(make_town())
+    with monkeypatch.context() as patch:
+        patch.setattr("towns.alerts.open_alert", die)
+        with pytest.raises(Dead):
+            sweep(fleet)
+    assert not Breaker.objects.exists()
+    sweep(fleet)
+    assert Breaker.objects.filter(scope="fleet").exists()
+    assert Alert.objects.filter(subject="fleet", resolved_at=None).count() == 1
+
+
+def test_a_worker_killed_while_it_closes_a_breaker_leaves_no_alert_without_an_end(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    towns = [make_town() for _ in range(6)]
+    for town in towns:
+        fleet.break_town(town)
+    sweep(fleet, 0)
+    for town in towns:
+        fleet.mend_town(town)
+    with monkeypatch.context() as patch:
+        patch.setattr("towns.alerts.resolve_alerts", die)
+        with pytest.raises(Dead):
+            sweep(fleet, 1)
+    sweep(fleet, 1)
+    assert not Breaker.objects.exists()
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_a_freeze_of_recovery_whose_time_is_over_closes_its_alert(fleet: FakeFleet) -> None:
+    make_town()
+    until = NOW + timedelta(minutes=2)
+    alerts.open_alert(
+        cause="recovery_frozen", subject="fleet", severity="critical", message="m", now=NOW
+    )
+    automation.freeze("recovery", reason="looks odd", actor=Actor("ann"), now=NOW, until=until)
+    sweep(fleet, 0)
+    assert Alert.objects.get().resolved_at is None
+    sweep(fleet, 1)
+    assert Alert.objects.get().resolved_at == Freeze.objects.get().thawed_at == until
 
 
 def test_a_town_that_is_well_again_by_then_is_left_alone(fleet: FakeFleet) -> None:

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.migrating import FIRST, fill, go_to, names, start_afresh, state
+from tests.world import World
 from towns.models import HealthCheck, HealthHour
 from towns.upkeep import partitions, prune
 from towns.upkeep.partitions import DAY, TABLE, make_ahead, midnight
@@ -91,8 +92,8 @@ def test_what_is_stored_meanwhile_goes_on_in_the_old_table_until_its_bound() -> 
 def test_the_old_table_is_dropped_when_its_youngest_row_is_old() -> None:
     go_to(names()[-1])
     later = datetime.now(UTC) + timedelta(days=16)
-    assert prune.prune(later).partitions_dropped == 0
-    done = prune.prune(later + DAY)
+    assert prune.prune(later, r2=World().services.r2).partitions_dropped == 0
+    done = prune.prune(later + DAY, r2=World().services.r2)
     assert (done.partitions_dropped, done.removed["health_checks"]) == (1, 4)
     assert sum(HealthHour.objects.values_list("checks", flat=True)) == 4
     assert ask(f"SELECT to_regclass('{BEFORE}')") is None

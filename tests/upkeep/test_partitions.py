@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.api.conftest import JsonClient
 from tests.factories import make_town, make_user
+from tests.world import World
 from towns.models import HealthCheck, HealthHour, Town
 from towns.upkeep import partitions, prune
 from towns.upkeep.partitions import DAY, DEFAULT, TABLE, Busy, make_ahead, midnight, name_of
@@ -194,7 +195,7 @@ def test_old_days_are_dropped_whole_once_their_hours_are_kept() -> None:
     for days in (20, 16, 15, 14, 13, 0):
         check(town, NOW - days * DAY, result="failed")
     with CaptureQueriesContext(connection) as captured:
-        done = prune.prune(NOW)
+        done = prune.prune(NOW, r2=World().services.r2)
     assert done.partitions_dropped == done.removed["health_checks"] == 3
     assert HealthHour.objects.filter(failed=1).count() >= 5
     assert HealthCheck.objects.count() == 3
@@ -209,7 +210,7 @@ def test_who_holds_the_table_is_waited_for_briefly_and_the_next_run_drops(
     check(make_town(), NOW - 20 * DAY)
     make_ahead(NOW)
     with a_long_reader():
-        done = prune.prune(NOW)
+        done = prune.prune(NOW, r2=World().services.r2)
         assert done.left == [
             f"{name_of(TODAY - 20 * DAY)} could not be dropped: "
             "Health checks are in use by a transaction that takes long."
@@ -218,7 +219,7 @@ def test_who_holds_the_table_is_waited_for_briefly_and_the_next_run_drops(
         with pytest.raises(Busy):
             make_ahead(NOW + DAY)  # attaching locks the default partition
         check(make_town(), NOW)
-    assert prune.prune(NOW).removed["health_checks"] == 1
+    assert prune.prune(NOW, r2=World().services.r2).removed["health_checks"] == 1
     assert make_ahead(NOW + DAY) == [name_of(TODAY + 8 * DAY)]
 
 
@@ -230,7 +231,7 @@ def test_two_runs_at_once_do_the_work_of_one() -> None:
 
     def run() -> None:
         try:
-            done.append(prune.prune(NOW))
+            done.append(prune.prune(NOW, r2=World().services.r2))
         finally:
             connection.close()
 

@@ -1,6 +1,7 @@
 """Fly in memory: the Machines API over its machinery."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from towns.services.errors import CapacityError, Conflict, Rejected, ServiceError
@@ -17,6 +18,7 @@ class FakeFly(Machinery):
     """The Machines API. Fakes `Fly`."""
 
     service = "fly"
+    _stale: "_Stale | None" = None
 
     def ping(self) -> bool:
         try:
@@ -32,6 +34,8 @@ class FakeFly(Machinery):
     @external
     def list_machines(self, *, metadata: Mapping[str, str] | None = None) -> list[Machine]:
         wanted = dict(metadata or {}).items()
+        if self._stale is not None:
+            return [one for one in self._stale.machines.values() if wanted <= one.metadata.items()]
         return [
             _seen(machine)
             for machine in self.machines.values()
@@ -40,6 +44,8 @@ class FakeFly(Machinery):
 
     @external
     def get_machine(self, machine_id: str) -> Machine:
+        if self._stale is not None and machine_id in self._stale.machines:
+            return self._stale.machines[machine_id]
         return _seen(self._machine(machine_id))
 
     @external
@@ -114,6 +120,8 @@ class FakeFly(Machinery):
 
     @external
     def list_volumes(self) -> list[Volume]:
+        if self._stale is not None:
+            return list(self._stale.volumes)
         return [self._shown(volume) for volume in self.volumes.values()]
 
     @external
@@ -143,6 +151,21 @@ class FakeFly(Machinery):
             self._guard_data(volume)
             self.timeline.later(self.pace.destroy, partial(self.forget_volume, volume_id))
 
+    def go_stale(self, seconds: float) -> None:
+        """For so long its lists, and what it says of the machines there are, stay as they are now.
+
+        What is made meanwhile is found by its id all the same.
+        """
+        machines = {
+            one.id: _seen(one) for one in self.machines.values() if one.state != "destroyed"
+        }
+        self._stale = _Stale(machines, [self._shown(one) for one in self.volumes.values()])
+        self.timeline.later(seconds, partial(self._freshen, self._stale))
+
+    def _freshen(self, stale: "_Stale") -> None:
+        if self._stale is stale:
+            self._stale = None
+
     def _shown(self, volume: FlyVolume) -> Volume:
         machine = self._attached(volume)
         return Volume(
@@ -154,6 +177,14 @@ class FakeFly(Machinery):
             attached_machine_id=machine.id if machine else None,
             created_at=volume.created_at,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stale:
+    """What Fly's readers see while they lag behind."""
+
+    machines: dict[str, Machine]
+    volumes: list[Volume]
 
 
 def _seen(machine: FlyMachine) -> Machine:

@@ -212,7 +212,7 @@ class Process:
         self._beat()
 
     def _beat(self) -> None:
-        if not self.draining:
+        if not self.draining and self._pace.beats:
             self.sync()
             self._plan(self.interval, self._beat)
 

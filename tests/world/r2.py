@@ -220,12 +220,19 @@ class FakeR2:
         ]
 
     @external
-    def expire_retained(self, before: datetime) -> int:
+    def expire_retained(
+        self,
+        before: datetime,
+        *,
+        dry_run: bool = False,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> int:
         gone = 0
         for prefix, folder in self.folders.items():
             for timestamp, snapshot in list(folder.snapshots.items()):
                 if prefix.startswith("retained/") and snapshot.uploaded_at < before:
-                    del folder.snapshots[timestamp]
+                    if not dry_run:
+                        del folder.snapshots[timestamp]
                     gone += FILES
         return gone
 

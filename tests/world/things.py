@@ -21,6 +21,10 @@ class TownData:
         """The data after some more work."""
         return TownData((*self.marks, mark), self.size)
 
+    def shrunk(self) -> "TownData":
+        """The data after most of what was large in it was deleted."""
+        return TownData(self.marks, self.size // 20)
+
 
 @dataclass(slots=True)
 class FlyVolume:
@@ -120,6 +124,8 @@ class Pace:
     destroy: float = 3
     forget: float = 60
     """How long Fly still describes a machine that is destroyed."""
+    beats: bool = True
+    """Whether towns back up every SYNC_INTERVAL, too."""
     restore_retries: tuple[float, ...] = (2, 5, 10)
     """The sandbox's first pauses when R2 is unreachable; then it says `failed`."""
     restore_retry: float = 30

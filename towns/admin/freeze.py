@@ -17,12 +17,11 @@ from towns import automation
 from towns.admin.base import ReadOnlyAdmin
 from towns.admin.display import NOTHING, exact, when
 from towns.admin.filters import StandingFilter
-from towns.changes import REASON_LENGTH
+from towns.changes import FREEZE_MAX_MINUTES, REASON_LENGTH
 from towns.history import Actor
 from towns.models import Freeze
 
 PERMISSION = "towns.freeze_automation"
-LONGEST_MINUTES = 30 * 24 * 60
 
 
 class FreezeForm(forms.Form):
@@ -37,7 +36,7 @@ class FreezeForm(forms.Form):
     minutes = forms.IntegerField(
         required=False,
         min_value=1,
-        max_value=LONGEST_MINUTES,
+        max_value=FREEZE_MAX_MINUTES,
         label="For how many minutes",
         help_text="Empty: until somebody thaws it.",
     )

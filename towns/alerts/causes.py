@@ -93,6 +93,57 @@ _TABLE = {
         "recovery is frozen",
         "Check the Fly token and the app, then: manage.py automation thaw --scope recovery",
     ),
+    "flapping": Words(
+        "fails and heals by turns",
+        "Look for what comes and goes (memory, disk, host): manage.py town show {town}",
+    ),
+    "backup_stale": Words(
+        "no fresh backup", "See what the sandbox says, and back it up: manage.py town backup {town}"
+    ),
+    "backup_broken": Words(
+        "newest backup broken",
+        "Have it backed up anew while it runs: manage.py town backup {town}",
+        owner="has no backup that we can rely on just now",
+    ),
+    "backup_held": Words(
+        "backup held back, as it has shrunk",
+        "Accept it or drop it: manage.py town backup {town} --accept SNAPSHOT",
+    ),
+    "drill_failed": Words(
+        "restore drill failed",
+        "Have it backed up anew, and drill again: manage.py town drill {town}",
+        owner="has a backup that could not be restored in a test of ours",
+    ),
+    "drill_image": Words(
+        "image doesn't know restore drills", "Build the image anew from sandbox/Dockerfile."
+    ),
+    "drills_inconclusive": Words(
+        "restore drills prove nothing", "Look at the last drills in the admin, and at Fly's room."
+    ),
+    "r2_unreachable": Words(
+        "R2 can't be asked", "Check R2's keys and status: backups are not seen meanwhile."
+    ),
+    "reconcile_blind": Words(
+        "Fly can't be compared with our rows",
+        "Check GASTOWN_FLY_APP_NAME, the token, and https://status.flyio.net",
+    ),
+    "reconcile_doubt": Words(
+        "Fly lists far too little",
+        "Check GASTOWN_FLY_APP_NAME, the token, and https://status.flyio.net",
+    ),
+    "orphans": Words(
+        "orphans at Fly", "Confirm what may go: manage.py orphans list, or the admin."
+    ),
+    "machine_gone": Words("machine gone", "It is recovered at its next start: see {town}."),
+    "volume_gone": Words(
+        "volume gone",
+        "Recover it from its backup: manage.py town recover {town}",
+        owner="has lost its disk at our hosting provider",
+    ),
+    "twin": Words("two machines", owner="has two machines at our hosting provider"),
+    "unrecorded_machine": Words("machine that no row knows"),
+    "wrong_region": Words("machine in another region"),
+    "wrong_volume": Words("another volume than its own", owner="runs on a wrong disk"),
     "sweep_late": Words(
         "sweep is late",
         "Start more workers (manage.py qcluster), or lengthen its period.",

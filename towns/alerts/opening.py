@@ -26,7 +26,10 @@ def open_alert(
     subject: str = "",
     data: dict[str, Any] | None = None,
 ) -> Alert:
-    """Open an alert for a town or another `subject`; one that is open is seen again instead."""
+    """Open an alert for a town or another `subject`; one that is open is seen again instead.
+
+    One that has become critical meanwhile is told to those who are told of critical ones alone.
+    """
     subject = subject or _subject(town)
     known = Alert.objects.filter(subject=subject, cause=cause, resolved_at=None)
     found = known.first()
@@ -47,9 +50,37 @@ def open_alert(
                     call_messenger()
             return found
         except IntegrityError:  # somebody was faster
-            found = known.get()
-    known.update(seen_at=now, message=message, data=data or {})
+            found = known.first()
+    if found is None or not _see_again(found, severity, message, data or {}, now):
+        # It was resolved at this very moment: what is wrong now is news.
+        return open_alert(
+            cause=cause,
+            severity=severity,
+            message=message,
+            now=now,
+            town=town,
+            subject=subject,
+            data=data,
+        )
     return found
+
+
+@transaction.atomic
+def _see_again(
+    alert: Alert, severity: str, message: str, data: dict[str, Any], now: datetime
+) -> bool:
+    """Note that an open alert was seen again; False when it isn't open any more."""
+    critical = Alert.Severity.CRITICAL
+    worse = severity == critical != alert.severity
+    fields: dict[str, Any] = {"severity": critical} if worse else {}
+    standing = Alert.objects.filter(pk=alert.pk, resolved_at=None)
+    if standing.update(seen_at=now, message=message, data=data, **fields) != 1:
+        return False
+    if worse:
+        alert.severity, alert.message = critical, message
+        if outbox.write_opened([alert], now):  # who was told already is not told twice
+            call_messenger()
+    return True
 
 
 def open_many(wanted: Iterable[Alert]) -> None:

@@ -42,7 +42,7 @@ def begin(
         status_before=town.status,
         created_at=now,
         due_at=now,
-        deadline_at=_deadline(flow, now),
+        deadline_at=deadline_of(flow, now),
     )
     during = TRANSITIONS[kind].during
     if during is None:
@@ -64,7 +64,8 @@ def begin(
     return operation
 
 
-def _deadline(flow: Flow, now: datetime) -> datetime | None:
+def deadline_of(flow: Flow, now: datetime) -> datetime | None:
+    """When a run of the flow that begins now has to be done; None for one without a deadline."""
     if flow.deadline is None:
         return None
     return now + timedelta(minutes=getattr(settings, flow.deadline))

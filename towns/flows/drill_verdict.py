@@ -109,7 +109,7 @@ def _fallen(run: Run, drill: Drill) -> Outcome | None:
 def _unsafe(run: Run, drill: Drill) -> Outcome:
     """An image that doesn't know drills would run agents with the town's tokens: end it at once."""
     alerts.open_alert(
-        cause="drill_image",
+        cause=drills.IMAGE_ALERT,
         subject=FLEET,
         severity="critical",
         message=f"The image {settings.GASTOWN_SANDBOX_IMAGE} doesn't know restore drills: one of "

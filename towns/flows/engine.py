@@ -1,22 +1,27 @@
 """The engine: runs the steps of one claimed operation and saves what came of each."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.conf import settings
 
 from towns import alerts
 from towns.flows import finish
+from towns.flows.begin import deadline_of
 from towns.flows.outcome import Done, Fail, Flow, HandOver, Outcome, Retry, Step, Wait
 from towns.flows.registry import flow_of
 from towns.flows.run import LeaseLost, Run
 from towns.models import Operation
 from towns.services import Services
 from towns.services.errors import RateLimited, ServiceError
-from towns.words import DesiredState, OperationKind
+from towns.words import BESIDE, DesiredState, OperationKind
 
 log = logging.getLogger(__name__)
 LAST_LOOK_PATIENCE = timedelta(minutes=1)
 """How long a look at the deadline may be put off because we ask too often."""
+UNDO_ALERT_AFTER = 10
+"""Failed attempts to clean up after a failure, which has no deadline, before staff are alerted."""
 STEPS_AT_A_TIME = 20
 """Steps that one claim may run before others get their turn."""
 
@@ -49,12 +54,18 @@ def _advance(run: Run) -> bool:
         OperationKind.DESTROY,
         OperationKind.RESTORE,
     ):
-        finish.supersede(run)
-        return False
-    if not operation.undoing and operation.deadline_at and run.now >= operation.deadline_at:
+        return finish.supersede(run) is None
+    deadline = _deadline(run, flow)
+    if deadline is not None and run.now >= deadline:
         return _at_deadline(run, flow)
     outcome = _guarded(run, flow.step(operation.step))
     return _settle(run, flow, outcome)
+
+
+def _deadline(run: Run, flow: Flow) -> datetime | None:
+    """When its time is over; None while that doesn't count: it cleans up, or waits for people."""
+    held = flow.held_at is not None and run.operation.step == flow.held_at.__name__
+    return None if held or run.operation.undoing else run.operation.deadline_at
 
 
 def _guarded(run: Run, step: Step) -> Outcome:
@@ -78,13 +89,13 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
         case Done(note):
             return _next_step(run, flow, note)
         case Wait(seconds, why):
-            _release(run, due_at=run.now + timedelta(seconds=seconds), message=why)
+            _release(run, due_at=_due(run, flow, seconds), message=why)
         case Retry(error, seconds, back_to):
             attempt = operation.attempt + 1
             pause = flow.wait_after(attempt) if seconds is None else seconds
             _release(
                 run,
-                due_at=run.now + timedelta(seconds=pause),
+                due_at=_due(run, flow, pause),
                 message=error,
                 attempt=attempt,
                 step=back_to or operation.step,
@@ -97,11 +108,19 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
     return False
 
 
+def _due(run: Run, flow: Flow, seconds: float) -> datetime:
+    """When to look again: no pause reaches beyond the deadline."""
+    due, deadline = run.now + timedelta(seconds=seconds), _deadline(run, flow)
+    return due if deadline is None else min(due, max(deadline, run.now))
+
+
 def _next_step(run: Run, flow: Flow, note: str) -> bool:
     operation = run.operation
     entry = {"step": operation.step, "at": run.now.isoformat(), "note": note}
     following = flow.after(operation.step)
     fields: dict[str, Any] = {"log": [*operation.log, entry], "attempt": 0, "message": ""}
+    if flow.held_at is not None and operation.step == flow.held_at.__name__:
+        fields["deadline_at"] = deadline_of(flow, run.now)
     if following is not None:
         run.save_operation(**fields, step=following, due_at=run.now)
         return True
@@ -138,12 +157,10 @@ def _at_deadline(run: Run, flow: Flow) -> bool:
         run.report(late=True)
         finish.succeed(run)
         return False
-    allowed = (operation.deadline_at or run.now) - operation.created_at
+    assert flow.deadline is not None
     why = f" {operation.message}" if operation.message else ""
-    minutes = round(allowed.total_seconds() / 60)
-    return _fail(
-        run, flow, f"Not done after {minutes} min; it was at “{operation.step}”.{why}".strip()
-    )
+    minutes = getattr(settings, flow.deadline)
+    return _fail(run, flow, f"Not done after {minutes} min; it was at “{operation.step}”.{why}")
 
 
 def _has_arrived(run: Run, flow: Flow) -> bool:
@@ -166,13 +183,18 @@ def _release(run: Run, **fields: Any) -> None:
 
 
 def _alert_staff(run: Run, flow: Flow, attempt: int, error: str) -> None:
-    if flow.alert_after is not None and attempt == flow.alert_after:
-        alerts.open_alert(
-            cause=f"{run.operation.kind}_failed",
-            town=run.town,
-            severity="critical",
-            message=f"{run.town}: {run.operation.kind} still fails after {attempt} tries at "
-            f"“{run.operation.step}”. {error}",
-            now=run.now,
-            data={"operation": str(run.operation.pk)},
-        )
+    """What has no deadline is told in the end: it goes on, but not unseen."""
+    operation, undoing = run.operation, run.operation.undoing
+    cleans_up = bool(undoing) and operation.kind not in BESIDE  # those bound it by themselves
+    if attempt != (flow.alert_after or (UNDO_ALERT_AFTER if cleans_up else None)):
+        return
+    what = f"the clean-up of its failed {operation.kind}" if undoing else operation.kind
+    alerts.open_alert(
+        cause=f"{operation.kind}_failed",
+        town=run.town,
+        severity="critical",
+        message=f"{run.town}: {what} still fails after {attempt} tries at “{operation.step}”. "
+        f"{error} {undoing}".strip(),
+        now=run.now,
+        data={"operation": str(operation.pk)},
+    )

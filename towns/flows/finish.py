@@ -83,7 +83,11 @@ def fail(run: Run, reason: str, *, called_off: bool = False) -> Operation | None
             now=run.now,
             data={"operation": str(operation.pk)},
         )
-    return _follow(run, town, success=again)
+    if again:
+        return _go_on(run, town, kind)
+    if called_off and (to, town.desired_state) == (Status.ERROR, DesiredState.RUNNING):
+        return _go_on(run, town, OperationKind.START)
+    return _follow(run, town, success=False)
 
 
 @transaction.atomic
@@ -92,15 +96,24 @@ def hand_over(run: Run, kind: OperationKind, reason: str) -> Operation:
     town = _lock(run)
     _close(run, OperationState.SUPERSEDED, reason)
     successor = begin(
-        town, kind, actor=run.actor, now=run.now, reason=reason, params=run.operation.params
+        town,
+        kind,
+        actor=run.actor,
+        now=run.now,
+        reason=reason,
+        params=run.operation.params,
+        data={"rule": "provably lost", "instead_of": run.operation.kind},
     )
     return _link(run.operation, successor)
 
 
 @transaction.atomic
-def supersede(run: Run) -> Operation:
-    """Close the operation in favour of the destroy that a person has asked for meanwhile."""
+def supersede(run: Run) -> Operation | None:
+    """Close the operation in favour of the destroy that a person has asked for meanwhile; None if
+    they have changed their mind again."""
     town = _lock(run)
+    if town.desired_state != DesiredState.DESTROYED:
+        return None
     wish = Wish.of(run.operation) or Wish(run.actor, "destroy was asked for")
     _close(run, OperationState.SUPERSEDED, wish.reason)
     return _link(run.operation, _grant(town, OperationKind.DESTROY, wish, run.now))
@@ -217,8 +230,10 @@ def _reset_desire(town: Town, kind: OperationKind, to: Status) -> None:
 
 def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
     causes = [f"{operation.kind}_failed"]
+    if operation.kind == OperationKind.DRILL:
+        causes.append("corrupt_snapshot")  # its newest snapshot was seen to restore
     if town.status == Status.RUNNING:
-        kinds = ("provision", "start", "restart", "recover", "stop")
+        kinds = ("provision", "start", "restart", "recover", "stop", "destroy")
         causes += [f"{kind}_failed" for kind in kinds]
         causes += ["restart_limit", "machine_gone"]
     elif town.status == Status.DESTROYED:  # what is left at Fly is still news
@@ -244,6 +259,13 @@ def _follow(run: Run, town: Town, *, success: bool) -> Operation | None:
     if kind == OperationKind.RESTORE and has_living_namesake(town):
         _refuse_restore(run, town, wish)
         return None
+    return _link(run.operation, _grant(town, kind, wish, run.now))
+
+
+def _go_on(run: Run, town: Town, kind: OperationKind) -> Operation:
+    """Who changes their mind gets what they want, also where the status before says nothing: the
+    town was in error, or on its way elsewhere when a destroy superseded that."""
+    wish = Wish.of(run.operation) or Wish(run.actor, f"its {run.operation.kind} was called off")
     return _link(run.operation, _grant(town, kind, wish, run.now))
 
 

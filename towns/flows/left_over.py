@@ -14,6 +14,7 @@ from towns import addresses
 from towns.models import Drill, Town
 from towns.services import Fly, Services
 from towns.services.errors import NotFound, ServiceError
+from towns.services.fly_types import Machine
 from towns.words import OperationState
 
 AT_ONCE = 100
@@ -62,7 +63,7 @@ def clean_up(services: Services) -> Cleaned:
     machines = {
         machine.id: found
         for machine in fly.list_machines()
-        if (found := addresses.drill_of_machine(machine.metadata)) and machine.state != "destroyed"
+        if (found := _drill_of(machine)) and machine.state != "destroyed"
     }
     volumes = {
         volume.id: found
@@ -102,13 +103,17 @@ def _destroy_machine(machine_id: str, fly: Fly) -> bool:
         machine = fly.get_machine(machine_id)
         if machine.state == "destroyed":
             return True
-        if addresses.drill_of_machine(machine.metadata) is None:
+        if _drill_of(machine) is None:
             raise ServiceError(f"Machine {machine_id} carries no mark of a drill; it is left.")
         if machine.state != "destroying":
             fly.destroy_machine(machine_id, force=True)
         return False
 
     return _gone(destroy)
+
+
+def _drill_of(machine: Machine) -> UUID | None:
+    return addresses.drill_of_machine(machine.name, machine.metadata)
 
 
 def _destroy_volume(volume_id: str, name: str, fly: Fly) -> bool:

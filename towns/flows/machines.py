@@ -9,13 +9,20 @@ from django.conf import settings
 from towns import addresses
 from towns.flows.outcome import Done, Fail, HandOver, Outcome, Retry, Wait
 from towns.flows.run import Run
+from towns.readable import duration
 from towns.services.errors import CapacityError, Conflict, NotFound
 from towns.services.fly import Machine, MachineSpec
-from towns.words import OperationKind
+from towns.words import OperationKind, Status
 
 RESTING = frozenset({"created", "stopped", "suspended", "failed"})
 """Machine states from which a start is possible."""
 GONE = frozenset({"destroyed", "destroying"})
+STUCK_SECONDS = 300
+"""A passing state that is held for longer is stuck (fly.io/docs/machines/machine-states)."""
+NOTHING_TO_STOP = (
+    "Fly has no machine of this town any more, so it can't be stopped. "
+    "Its data is in its volume or its backup: the next start recovers it."
+)
 
 
 def find_machine(run: Run) -> Machine | None:
@@ -181,24 +188,25 @@ def await_stopped(run: Run) -> Outcome:
     if machine.state in RESTING:
         return Done(f"Fly says {machine.state}")
     asked = run.learned.get("stop_asked_at")
-    patience = settings.GASTOWN_STOP_TIMEOUT_SECONDS + 30
-    if machine.state == "started" and (asked is None or age(run, asked) > patience):
+    late = asked is not None and age(run, asked) > settings.GASTOWN_STOP_TIMEOUT_SECONDS + 30
+    if machine.state == "started" and (asked is None or late):
         run.services.fly.stop_machine(
             machine.id, signal="SIGTERM", timeout_seconds=settings.GASTOWN_STOP_TIMEOUT_SECONDS
         )
         run.remember(stop_asked_at=run.now.isoformat())
         return Retry("Fly did not stop it; asked again.")
+    if late and run.operation.kind == OperationKind.DESTROY:  # it has no deadline that would end it
+        return Done(f"Fly says {machine.state}, for too long: it goes as it is")
+    if asked is None:
+        run.remember(stop_asked_at=run.now.isoformat())
     return Wait(1, f"Fly says {machine.state}.")
 
 
 def _nothing_to_stop(run: Run) -> Outcome:
     if run.operation.kind == OperationKind.DESTROY:
         return Done("its machine is gone already")
-    run.remember(failed_status="error")
-    return Fail(
-        "Fly has no machine of this town any more, so it can't be stopped. "
-        "Its data is in its volume or its backup: the next start recovers it."
-    )
+    run.remember(failed_status=Status.ERROR)
+    return Fail(NOTHING_TO_STOP)
 
 
 def age(run: Run, since: str) -> float:
@@ -219,7 +227,18 @@ def remove_machine(run: Run) -> Outcome:
             run.services.fly.destroy_machine(machine_id, force=True)
     except NotFound:
         return Done(f"{machine_id} is gone")
-    return Wait(2, f"Machine {machine_id} is going away.")
+    return going(run, f"Machine {machine_id}")
+
+
+def going(run: Run, what: str) -> Outcome:
+    """Wait for what was told to go away. What takes longer than any passing state at Fly is a
+    failed try: it is looked at less often, shown, and staff are told in the end."""
+    since = run.learned.get("going", {})
+    if what not in since:
+        run.remember(going={**since, what: run.now.isoformat()})
+    elif (waited := age(run, since[what])) > STUCK_SECONDS:
+        return Retry(f"{what} has been going away for {duration(waited)}: it is stuck at Fly.")
+    return Wait(2, f"{what} is going away.")
 
 
 def has_arrived_running(run: Run) -> bool:
@@ -233,6 +252,10 @@ def has_arrived_running(run: Run) -> bool:
 
 
 def has_arrived_stopped(run: Run) -> bool:
-    """Whether, at the deadline, the machine is stopped all the same."""
+    """Whether, at the deadline, the machine is stopped all the same. One that is gone is not: the
+    next start recovers it."""
     machine = find_machine(run)
+    if machine is None:
+        run.remember(failed_status=Status.ERROR)
+        run.save_operation(message=NOTHING_TO_STOP)
     return machine is not None and machine.state in RESTING

@@ -77,6 +77,8 @@ class Flow:
     backoff: tuple[float, ...] = SHORT_BACKOFF
     alert_after: int | None = field(default=None)
     """Failed attempts of one step after which staff are alerted."""
+    held_at: Step | None = None
+    """A step that waits for people; the deadline counts from its end."""
 
     def step(self, name: str) -> Step:
         """The step of that name; KeyError when the flow has none."""

@@ -3,12 +3,13 @@
 Only a 404 proves absence. A volume that exists is used; an old volume is never destroyed.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
+from django.db import transaction
 
-from towns import alerts
+from towns import alerts, budgets
 from towns.automation import hold_recovery
+from towns.flows.begin import deadline_of
 from towns.flows.healthy import await_healthy
 from towns.flows.machines import (
     await_started,
@@ -31,11 +32,36 @@ def hold_if_frozen(run: Run) -> Outcome:
 
     Its time begins when it may go on: who thaws recovery wants it done, not failed meanwhile.
     """
-    if run.operation.automatic and (why := hold_recovery(run.operation, run.now)):
-        minutes = settings.GASTOWN_DEADLINE_RECOVERING_MINUTES
-        run.save_operation(deadline_at=run.now + timedelta(minutes=minutes))
-        return Wait(15, why)
-    return Done()
+    if not run.operation.automatic:
+        return Done()
+    why = hold_recovery(run.operation, run.now)
+    if why is None:
+        if _takes_a_place(run):
+            return prove_what_is_lost(run)
+        why = f"{budgets.why_no_room()}."
+    _record_once(run, why)
+    return Wait(15, why)
+
+
+def _takes_a_place(run: Run) -> bool:
+    """Go on to the next step if there is room. Places are counted and taken under one lock, or
+    all that look at the same moment would take the last one."""
+    with transaction.atomic():
+        if budgets.lock_restart_room() <= 0:
+            return False
+        run.save_operation(
+            step=prove_what_is_lost.__name__, deadline_at=deadline_of(FLOW, run.now)
+        )
+    return True
+
+
+@transaction.atomic
+def _record_once(run: Run, why: str) -> None:
+    """A decision not to act is recorded, each reason once."""
+    told = run.learned.get("held_back", [])
+    if why not in told:
+        run.remember(held_back=[*told, why])
+        run.record("not_recovered", why)
 
 
 def prove_what_is_lost(run: Run) -> Outcome:
@@ -140,6 +166,13 @@ def check_restored(run: Run) -> Outcome:
             now=run.now,
             data={"wanted": wanted, "restored": got},
         )
+    else:
+        alerts.resolve_alerts(
+            town=run.town,
+            causes=["corrupt_snapshot"],
+            resolution=f"snapshot {got} was restored",
+            now=run.now,
+        )
     run.report(restored_snapshot=got, data_loss_seconds=_data_loss(run))
     return Done(f"restored {got}")
 
@@ -174,4 +207,5 @@ FLOW = Flow(
     ),
     deadline="GASTOWN_DEADLINE_RECOVERING_MINUTES",
     arrived=has_arrived_restored,
+    held_at=hold_if_frozen,
 )

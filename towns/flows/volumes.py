@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 
 from towns import addresses
+from towns.flows.machines import going
 from towns.flows.outcome import Done, Outcome, Wait
 from towns.flows.run import Run
 from towns.services.errors import NotFound
@@ -81,4 +82,4 @@ def remove_volume(run: Run) -> Outcome:
             run.services.fly.destroy_volume(volume_id)
     except NotFound:
         return Done(f"{volume_id} is gone")
-    return Wait(2, f"Volume {volume_id} is going away.")
+    return going(run, f"Volume {volume_id}")

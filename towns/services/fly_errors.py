@@ -16,6 +16,7 @@ from .errors import (
     ServiceError,
     Unavailable,
 )
+from .limits import LONGEST_WAIT
 
 CAPACITY_CODES = frozenset({400, 409, 412, 422})
 CAPACITY_STATUSES = frozenset({"insufficient_capacity", "volume_placement_capacity"})
@@ -29,7 +30,6 @@ CAPACITY_TEXTS = (
 )
 _EXISTING = re.compile(r"machine ID (\w+) already exists", re.IGNORECASE)
 _LONGEST_TEXT = 300
-_LONGEST_WAIT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +140,11 @@ def _existing_id(refusal: Refusal) -> str | None:
 def _seconds(retry_after: str, now: datetime) -> float:
     """Retry-After is seconds or a date; without a sensible one a second is waited."""
     if retry_after.strip().isdecimal():
-        return min(max(float(retry_after), 1.0), _LONGEST_WAIT)
+        return min(max(float(retry_after), 1.0), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(retry_after)
     except ValueError:
         return 1.0
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 1.0), _LONGEST_WAIT)
+    return min(max((at - now).total_seconds(), 1.0), LONGEST_WAIT)

@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, InvalidHeader, InvalidURL
 
-from .errors import Misconfigured, NotFound, Rejected, ServiceError, Unavailable
+from .errors import Misconfigured, NotFound, RateLimited, Rejected, ServiceError, Unavailable
 from .fly_errors import Refusal, error_of, read_refusal, unknown_app, unset
 from .fly_types import FlyConfig
 from .limits import RateLimiter
@@ -70,7 +70,8 @@ class FlyHttp:
         """Send a call and return its JSON; None for an empty body.
 
         Raises RateLimited before anything is sent when our own bucket is empty, and each of the
-        errors of `fly_errors`. NotFound is raised only once the app itself has answered.
+        errors of `fly_errors`. NotFound is raised only once the app itself has answered. After a
+        429 everybody waits with such calls for as long as Fly asks.
         """
         self._check_config()
         self._limiter.take(call.action, call.key)
@@ -87,6 +88,8 @@ class FlyHttp:
             response.status_code,
             refusal.request_id,
         )
+        if isinstance(error, RateLimited):
+            self._limiter.hold(call.action, call.key, error.retry_after)
         raise error
 
     def answers(self) -> bool:

@@ -16,6 +16,9 @@ class RateLimiter(Protocol):
     def take(self, action: str, key: str) -> None:
         """Count one call of `action` on `key` (a machine or the app). Raises RateLimited."""
 
+    def hold(self, action: str, key: str, seconds: float) -> None:
+        """Allow no such call for so many seconds: Fly has refused one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -43,6 +46,8 @@ class Limit:
         )
 
 
+LONGEST_WAIT = 300.0
+"""Seconds: no Retry-After is believed to be longer."""
 DEFAULT_LIMIT = Limit(per_second=1, burst=3)
 FLY_LIMITS: Mapping[str, Limit] = MappingProxyType({"get_machine": Limit(per_second=5, burst=10)})
 

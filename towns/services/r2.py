@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 
 from .errors import Conflict, Corrupt, ServiceError
 from .r2_documents import is_stamp, parse_manifest, parse_pointer, pointer_body
@@ -226,14 +227,21 @@ class R2Client:
         """The ids of the towns that have something below `retained/`."""
         return [name for name in self._store.folders(RETAINED) if re.fullmatch(_UUID, name)]
 
-    def expire_retained(self, before: datetime) -> int:
-        """Delete retained objects uploaded before a time, where no lifecycle rule does it."""
+    def expire_retained(
+        self,
+        before: datetime,
+        *,
+        dry_run: bool = False,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Delete retained objects uploaded before a time, where no lifecycle rule does it; returns
+        how many. Looks no further once `enough` says so; a dry run only counts."""
         old = [
             item.key
-            for item in self._store.list(RETAINED)
+            for item in takewhile(lambda _: not enough(), self._store.list(RETAINED))
             if item.uploaded_at < before and _RETAINED_KEY.fullmatch(item.key)
         ]
-        return self._store.delete(old)
+        return len(old) if dry_run else self._store.delete(old)
 
     def _verified(self, prefix: str, timestamp: str, sizes: Mapping[str, int]) -> Verification:
         """Compare a snapshot's manifest with the sizes of what is in its folder."""

@@ -1,20 +1,22 @@
 """Storing what a sweep has seen of backups: rows, towns and alerts, in a fixed number of
 statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from towns import alerts
 from towns.alerts.opening import new_alert
 from towns.backup_policy import BackupJudgement, made
 from towns.models import Alert, Backup, Operation, Town
 from towns.readable import duration, size
+from towns.rules import stale_after
 from towns.services.r2 import Survey, Verification
-from towns.words import Status
 
 STALE, BROKEN, HELD = "backup_stale", "backup_broken", "backup_held"
 CAUSES = (STALE, BROKEN, HELD)
@@ -89,8 +91,12 @@ def _save_towns(pairs: Sequence[tuple[Town, Finding]], now: datetime) -> None:
     )
 
 
-def _save_backups(findings: Sequence[Finding], now: datetime) -> set[tuple[object, str]]:
-    """Refresh the rows of what is there and mark what has gone; returns what staff dropped."""
+def _save_backups(findings: Sequence[Finding], now: datetime) -> dict[UUID, str]:
+    """Refresh the rows of what is there, and mark what has gone; returns the newest snapshot of
+    each town that staff have dropped.
+
+    One that was marked and is there has come after R2 was asked, and is there again.
+    """
     rows = []
     for one in findings:
         if one.judgement.good is not None:
@@ -105,17 +111,24 @@ def _save_backups(findings: Sequence[Finding], now: datetime) -> set[tuple[objec
         update_fields=list(_UPSERT),
     )
     there = {one.town.pk: set(one.survey.complete) for one in findings}
-    known = Backup.objects.filter(town__in=list(there), kind=Backup.Kind.LIVE, gone_at=None)
+    names = {name for complete in there.values() for name in complete}
+    wanted = Q(gone_at=None) | Q(snapshot__in=names) | Q(dropped_at__isnull=False)
+    known = Backup.objects.filter(wanted, town__in=list(there), kind=Backup.Kind.LIVE)
     gone: list[int] = []
-    dropped: set[tuple[object, str]] = set()
-    for pk, town_id, snapshot, dropped_at in known.order_by().values_list(
-        "pk", "town_id", "snapshot", "dropped_at"
+    again: list[int] = []
+    dropped: dict[UUID, str] = {}
+    for pk, town_id, snapshot, gone_at, dropped_at in known.order_by("snapshot").values_list(
+        "pk", "town_id", "snapshot", "gone_at", "dropped_at"
     ):
+        if dropped_at is not None:
+            dropped[town_id] = snapshot
         if snapshot not in there[town_id]:
-            gone.append(pk)
-        elif dropped_at is not None:
-            dropped.add((town_id, snapshot))
+            if gone_at is None:
+                gone.append(pk)
+        elif gone_at is not None:
+            again.append(pk)
     Backup.objects.filter(pk__in=gone).update(gone_at=now)
+    Backup.objects.filter(pk__in=again).update(gone_at=None)
     return dropped
 
 
@@ -133,9 +146,7 @@ def _row(town: Town, seen: Verification, now: datetime, *, held: bool) -> Backup
     )
 
 
-def _update_alerts(
-    findings: Sequence[Finding], dropped: set[tuple[object, str]], now: datetime
-) -> None:
+def _update_alerts(findings: Sequence[Finding], dropped: Mapping[UUID, str], now: datetime) -> None:
     """Open what is new, close what positive evidence says is over."""
     standing = {
         (alert.subject, alert.cause): alert
@@ -146,14 +157,19 @@ def _update_alerts(
     fresh: list[Alert] = []
     over: list[int] = []
     for one in findings:
-        for cause, (severity, message) in _wrong(one, dropped).items():
+        for cause, (severity, message) in _wrong(one, dropped.get(one.town.pk, "")).items():
             known = standing.pop((str(one.town.pk), cause), None)
             if known is None:
                 fresh.append(
                     new_alert(one.town.pk, cause, severity=severity, message=message, now=now)
                 )
             elif known.severity != severity:  # seldom: its last fallback has gone, or come
-                Alert.objects.filter(pk=known.pk).update(severity=severity, message=message)
+                if severity == Alert.Severity.CRITICAL:  # and its owner hears of it
+                    alerts.open_alert(
+                        cause=cause, town=one.town, severity=severity, message=message, now=now
+                    )
+                else:
+                    Alert.objects.filter(pk=known.pk).update(severity=severity, message=message)
         over += [
             alert.pk
             for cause in CAUSES
@@ -163,26 +179,32 @@ def _update_alerts(
     alerts.resolve_many(over, resolution="R2 shows that it is over", now=now)
 
 
-def _wrong(one: Finding, dropped: set[tuple[object, str]]) -> dict[str, tuple[str, str]]:
-    """The causes that the finding proves: severity and message of each."""
+def _wrong(one: Finding, dropped: str) -> dict[str, tuple[str, str]]:
+    """The causes that the finding proves: severity and message of each.
+
+    Once staff have dropped a held snapshot, those that follow it are the same news until a good
+    one has come; that backups stand still is told by the alert of their age.
+    """
     judged, found = one.judgement, {}
     if judged.broken:
         found[BROKEN] = ("warning" if judged.fallback else "critical", _broken(one))
     if judged.stale:
         found[STALE] = ("warning", _stale(one))
-    if judged.held is not None and (one.town.pk, judged.held.timestamp) not in dropped:
+    latest = one.survey.latest
+    if judged.held is not None and dropped <= (latest.timestamp if latest else ""):
         found[HELD] = ("warning", _held(one))
     return found
 
 
 def _is_over(one: Finding, alert: Alert) -> bool:
-    """Only evidence closes: a good snapshot, newer than the alert where that was of its age."""
-    good = one.judgement.good
+    """Only evidence closes: a good snapshot, and a fresh one where that was of its age. That a
+    town has slept meanwhile is none."""
+    good, age = one.judgement.good, one.judgement.age
     if alert.cause == HELD:
         return True  # accepted, dropped, or a good one came after it
     if alert.cause == BROKEN:
         return good is not None
-    fresh = one.town.status == Status.RUNNING  # and not stale
+    fresh = age is not None and age <= stale_after()
     return good is not None and (fresh or made(good) > alert.opened_at)
 
 

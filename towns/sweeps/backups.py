@@ -19,9 +19,11 @@ from towns.backup_policy import judge_backups
 from towns.facts import backup_facts
 from towns.history import Actor
 from towns.models import Alert, Backup, Operation, Sweep, Town
+from towns.presenting import iso
 from towns.rules import stale_after
 from towns.services import Services
 from towns.services.r2 import Survey, live_prefix
+from towns.standing import read_standing
 from towns.sweeps.backup_store import CAUSES, Finding, store
 from towns.sweeps.drills import DrillsReport, see_to_drills
 from towns.sweeps.slots import finish_sweep, open_sweep
@@ -174,9 +176,7 @@ def _ask_for_backups(findings: Sequence[Finding], report: BackupsReport, now: da
     needy = [
         one.town
         for one in findings
-        if one.town.status == Status.RUNNING
-        and (one.judgement.stale or one.judgement.broken)
-        and not one.town.hold_reason
+        if one.town.status == Status.RUNNING and (one.judgement.stale or one.judgement.broken)
     ]
     if not needy or automation.frozen(now) is not None:
         return
@@ -186,15 +186,19 @@ def _ask_for_backups(findings: Sequence[Finding], report: BackupsReport, now: da
             town__in=[town.pk for town in needy], kind=OperationKind.BACKUP, created_at__gt=since
         ).values_list("town_id", flat=True)
     )
-    breakers = automation.open_breakers()
+    standing = read_standing(now)
     for town in needy:
         if len(report.asked) >= ASKED_AT_ONCE:
             return
-        if town.pk in asked or automation.breakers_over(town, breakers):
+        if town.pk in asked or standing.held_back(town, now):
             continue
         try:
             actions.request_backup(
-                town.pk, actor=ACTOR, now=now, reason="it has no good snapshot that is fresh"
+                town.pk,
+                actor=ACTOR,
+                now=now,
+                reason="it has no good snapshot that is fresh",
+                data={"rule": "no fresh snapshot", "last_backup_at": iso(town.last_backup_at)},
             )
         except actions.NotAllowed:  # somebody was faster
             continue

@@ -21,6 +21,10 @@ from towns.words import OperationKind, OperationState, Status
 
 AT_ONCE = 20
 """As many are destroyed in one sweep: a mistake is seen before it is a large one."""
+NO_ROW = (
+    "We know nothing of its town, so that no backup can stand for it: confirm it once more, and "
+    "have its data discarded, if nobody needs it."
+)
 AGAIN_AFTER = timedelta(hours=1)
 """Fly is told again to destroy what it did not: now and then, rather than by each sweep."""
 
@@ -118,8 +122,10 @@ def _backing(orphan: Orphan, scene: Scene) -> Backing:
     """Invariant 3: a volume goes when a verified backup was made after it was confirmed, or staff
     chose to discard. A destroyed town's final backup was made before it was destroyed."""
     town = orphan.town
-    if orphan.discard or town is None or orphan.cause == Cause.DRILL:
+    if orphan.discard or orphan.cause == Cause.DRILL:
         return Backing(None)
+    if town is None:
+        raise Withheld(NO_ROW)
     if town.first_ran_at is None:
         return Backing(None)
     if town.status == Status.DESTROYED:

@@ -14,6 +14,7 @@ from towns.history import Actor
 from towns.models import Drill, Operation, Town
 from towns.services import Services
 from towns.services.errors import ServiceError
+from towns.standing import not_held, read_standing
 from towns.words import OperationKind, OperationState, Status
 
 ACTOR = Actor.automation("rule:drills")
@@ -57,25 +58,29 @@ def _begin_due(services: Services, report: DrillsReport) -> None:
     if why := _why_not(now):
         report.note = report.note or why
         return
-    breakers = automation.open_breakers()
+    standing = read_standing(now)
     open_ones = Operation.objects.filter(state=OperationState.OPEN).values("town_id")
     candidates = (
         Town.objects.filter(
-            status__in=(Status.RUNNING, Status.STOPPED), hold_reason="", last_snapshot__gt=""
+            not_held(now), status__in=(Status.RUNNING, Status.STOPPED), last_snapshot__gt=""
         )
         .exclude(pk__in=open_ones)
         .select_related("owner")
         .annotate(drilled_at=Max("drills__began_at"))
         .order_by(F("drilled_at").asc(nulls_first=True), "pk")
     )
-    longest_ago = [
-        town for town in candidates[:SAMPLE] if not automation.breakers_over(town, breakers)
-    ]
+    longest_ago = [town for town in candidates[:SAMPLE] if not standing.held_back(town, now)]
     if not longest_ago:
         return
     town = services.rng.choice(longest_ago)
     try:
-        actions.request_drill(town.pk, actor=ACTOR, now=now, reason="its turn to be proved")
+        actions.request_drill(
+            town.pk,
+            actor=ACTOR,
+            now=now,
+            reason="its turn to be proved",
+            data={"rule": "drilled longest ago", "snapshot": town.last_snapshot},
+        )
     except actions.NotAllowed:  # somebody was faster
         return
     report.begun.append(str(town))

@@ -54,11 +54,13 @@ class Flaps:
             self.over.append(town.pk)
 
     def save(self) -> None:
-        """Open and close alerts, in two statements at most. The events are the caller's to save."""
+        """Open and close alerts, in a fixed number of statements. The events are the caller's to
+        save."""
         alerts.open_many(self.begun)
         if self.over:
             standing = Alert.objects.filter(town__in=self.over, cause=CAUSE, resolved_at=None)
-            standing.update(resolved_at=self.now, resolution="it has been well for a while")
+            ids = list(standing.values_list("pk", flat=True))
+            alerts.resolve_many(ids, resolution="it has been well for a while", now=self.now)
 
     def _begin(self, town: Town) -> None:
         window = duration(self.rules.window.total_seconds())

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from towns import automation
 from towns.models import Sweep, SweepChunk, Town
 from towns.services import Services
 from towns.sweeps.observing import Observation, Tally, due_towns, observe, store
@@ -83,6 +84,7 @@ def conclude(sweep: Sweep, services: Services) -> list[Decision]:
     for counts in sweep.chunks.values_list("counts", flat=True):
         tally.add_json(counts)
     now = services.clock.now()
+    automation.end_what_is_over(now)
     # Before the sweep counts as concluded: who is killed here must not have a mass failure
     # forgotten, and judging the same sweep twice changes nothing.
     update_breakers(tally, services, now)

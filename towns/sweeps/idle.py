@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from towns import actions, history
 from towns.facts import idle_facts
@@ -15,7 +15,7 @@ from towns.models import LifecycleEvent, Operation, Sweep, Town
 from towns.policy import IdleRules, awake_because, idle_stop_at
 from towns.rules import idle_rules
 from towns.services import Services
-from towns.standing import HeldBack, Standing, read_standing
+from towns.standing import HeldBack, Standing, not_held, read_standing
 from towns.sweeps.slots import finish_sweep, open_sweep
 from towns.words import Status
 
@@ -113,17 +113,12 @@ def _running(towns: Sequence[Town] | None, now: datetime) -> Iterator[list[Town]
     if towns is not None:
         yield list(found.filter(pk__in=[town.pk for town in towns]))
         return
-    yield from _in_batches(found.filter(_not_held(now), auto_stop=True))
+    yield from _in_batches(found.filter(not_held(now), auto_stop=True))
 
 
 def count_running(now: datetime) -> int:
     """About how many towns a sweep looks at, for whoever shows its progress."""
-    return Town.objects.filter(_not_held(now), status=Status.RUNNING, auto_stop=True).count()
-
-
-def _not_held(now: datetime) -> Q:
-    """`policy.is_held` for the database."""
-    return Q(hold_reason="") | Q(hold_until__lte=now)
+    return Town.objects.filter(not_held(now), status=Status.RUNNING, auto_stop=True).count()
 
 
 def _in_batches(found: QuerySet[Town]) -> Iterator[list[Town]]:
@@ -152,10 +147,10 @@ def _tell_not_stopped(decisions: Sequence[IdleDecision], now: datetime) -> None:
     if not since:
         return
     told = {
-        event.town_id: event.reason
+        (event.town_id, event.reason)
         for event in LifecycleEvent.objects.filter(
             town__in=list(since), kind="not_stopped", at__gte=min(since.values())
-        ).order_by("id")
+        )
         if event.at >= since[event.town_id]
     }
     LifecycleEvent.objects.bulk_create(
@@ -163,7 +158,7 @@ def _tell_not_stopped(decisions: Sequence[IdleDecision], now: datetime) -> None:
             one.town, "not_stopped", actor=ACTOR, now=now, reason=one.why, data=_inputs(one.town)
         )
         for one in decisions
-        if told.get(one.town.pk) != one.why
+        if (one.town.pk, one.why) not in told
     )
 
 

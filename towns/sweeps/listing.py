@@ -12,7 +12,6 @@ from towns.models import Operation, Town
 from towns.rules import health_rules
 from towns.services import Services
 from towns.services.fly_types import Machine, Volume
-from towns.sweeps.drill_things import drill_of_machine, drill_of_volume
 from towns.words import CheckResult, DesiredState, OperationState, Status, StopReason
 
 BATCH = 1000
@@ -28,7 +27,6 @@ _FIELDS = (
     "machine_id",
     "volume_id",
     "generation",
-    "hold_reason",
     "stop_reason",
     "last_result",
     "consecutive_failures",
@@ -43,7 +41,7 @@ def list_fly(services: Services) -> Lists:
     volumes = [volume_thing(one) for one in services.fly.list_volumes()]
     of_town: defaultdict[UUID, list[Thing]] = defaultdict(list)
     for machine in machines:
-        if machine.town is not None and not machine.drill:
+        if machine.town is not None and machine.drill is None:
             of_town[machine.town].append(machine)
     return Lists(
         machines={one.id: one for one in machines if not one.going},
@@ -65,7 +63,7 @@ def machine_thing(machine: Machine) -> Thing:
         made_at=machine.created_at,
         town=addresses.town_of_machine(machine.name, machine.metadata),
         generation=int(generation) if generation.isdecimal() else None,
-        drill=drill_of_machine(machine),
+        drill=addresses.drill_of_machine(machine.name, machine.metadata),
         image=machine.image,
         mounts=machine.volume_ids,
         going=machine.state in GOING,
@@ -84,7 +82,7 @@ def volume_thing(volume: Volume) -> Thing:
         size_gb=volume.size_gb,
         town=addresses.town_of_volume(volume.name),
         generation=addresses.generation_of_volume(volume.name),
-        drill=drill_of_volume(volume),
+        drill=addresses.drill_of_volume(volume.name),
         attached_to=volume.attached_machine_id,
         going=volume.going_away,
     )
@@ -135,7 +133,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id=machine_id,
             volume_id=volume_id,
             generation=generation,
-            hold=hold,
             idle_stopped=stop_reason == StopReason.IDLE,
             counted_out=status == Status.UNHEALTHY
             and last_result == CheckResult.FAILED
@@ -154,7 +151,6 @@ def _rows(towns: QuerySet[Town]) -> list[TownRow]:
             machine_id,
             volume_id,
             generation,
-            hold,
             stop_reason,
             last_result,
             failures,

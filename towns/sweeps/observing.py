@@ -120,7 +120,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
             )
         check = _check(town, one.probe, judgement, slot, now)
         _count(tally, town, judgement)
-        event = _decide(town, check, one.probe.report, rules, flaps, now)
+        event = apply_check(town, check, one.probe.report, rules, flaps, now)
         changed.append(town)
         checks.append(check)
         if event is not None:
@@ -186,7 +186,7 @@ def _count(tally: Tally, town: Town, judgement: Judgement) -> None:
         tally.shares[scope] += Share(1, int(newly), int(failing))
 
 
-def _decide(
+def apply_check(
     town: Town,
     check: HealthCheck,
     report: HealthReport | None,

@@ -1,6 +1,6 @@
 """Finding orphans and keeping their list: only reported here, see `clearing` for what follows."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,14 +12,14 @@ from django.db.models import Q, QuerySet, Sum
 from towns import alerts
 from towns.automation import FLEET
 from towns.drift import Lists, Thing, TownRow
-from towns.models import Orphan
+from towns.models import Alert, Operation, Orphan, Town
 from towns.models.orphan import OPEN_STATES
 from towns.orphan_policy import Cause, Verdict, judge_drill, judge_orphan
 from towns.readable import ago
-from towns.sweeps.drill_things import drills_under_way
 from towns.sweeps.listing import rows_of
 from towns.sweeps.repair_scene import Scene
 from towns.sweeps.second_look import NotSure
+from towns.words import OperationState
 
 BATCH = 500
 _FACTS = (
@@ -81,11 +81,11 @@ def judge_things(
         if thing.id not in recorded and (only is None or thing.town in only)
     ]
     rows = rows_of(thing.town for thing in things if thing.town is not None)
-    under_way = drills_under_way(thing.drill for thing in things if thing.drill)
+    under_way = _drills_under_way({thing.drill for thing in things if thing.drill is not None})
     grace = timedelta(minutes=settings.GASTOWN_ORPHAN_GRACE_MINUTES)
     found = []
     for thing in things:
-        if thing.drill:
+        if thing.drill is not None:
             verdict = judge_drill(thing, under_way, listed_at=lists.at, grace=grace)
             found.append(Judged(thing, None, verdict))
             continue
@@ -97,6 +97,14 @@ def judge_things(
             verdict = Verdict(None, f"it is attached to a town's machine, {thing.attached_to}")
         found.append(Judged(thing, row, verdict))
     return found
+
+
+def _drills_under_way(drills: Collection[UUID]) -> set[UUID]:
+    """Those that still run: a drill has the id of its operation."""
+    if not drills:
+        return set()
+    open_ones = Operation.objects.filter(pk__in=drills, state=OperationState.OPEN)
+    return set(open_ones.values_list("pk", flat=True))
 
 
 def keep_list(
@@ -185,6 +193,23 @@ def _end(orphan: Orphan, state: Orphan.State, now: datetime) -> None:
     close_old_volume_alert(orphan, f"volume {orphan.fly_id} is {state.label}", now)
 
 
+def settle_old_volumes(lists: Lists, scene: Scene) -> None:
+    """Close the alerts about old volumes that somebody destroyed at Fly before they were ever
+    listed here: nothing else would."""
+    for alert in Alert.objects.filter(cause=Cause.OLD_VOLUME, resolved_at=None):
+        volume_id = alert.data.get("volume_id", "")
+        if not volume_id or volume_id in lists.volumes:
+            continue
+        if Orphan.objects.filter(fly_id=volume_id, state=Orphan.State.REPORTED).exists():
+            continue
+        try:
+            gone = scene.look.volume(volume_id) is None
+        except NotSure:
+            return
+        if gone and alert.town is not None:
+            _close_old_volume_alert(alert.town, f"volume {volume_id} is gone", scene.now)
+
+
 def close_old_volume_alert(orphan: Orphan, resolution: str, now: datetime) -> None:
     """Recovery has told staff of an old volume: that is settled once none is undecided.
 
@@ -192,12 +217,14 @@ def close_old_volume_alert(orphan: Orphan, resolution: str, now: datetime) -> No
     """
     if orphan.cause != Cause.OLD_VOLUME or orphan.town is None:
         return
-    others = Orphan.objects.filter(
-        town=orphan.town, cause=Cause.OLD_VOLUME, state=Orphan.State.REPORTED
-    )
+    _close_old_volume_alert(orphan.town, resolution, now)
+
+
+def _close_old_volume_alert(town: Town, resolution: str, now: datetime) -> None:
+    others = Orphan.objects.filter(town=town, cause=Cause.OLD_VOLUME, state=Orphan.State.REPORTED)
     if not others.exists():
         alerts.resolve_alerts(
-            town=orphan.town, causes=["old_volume"], resolution=resolution, now=now
+            town=town, causes=[Cause.OLD_VOLUME.value], resolution=resolution, now=now
         )
 
 

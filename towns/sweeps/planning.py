@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import QuerySet
 
+from towns import budgets
 from towns.models import Operation, Town
 from towns.policy import HealthRules, PastRestart, restarts_used_up
 from towns.standing import Standing
@@ -59,9 +59,7 @@ class Planner:
         if used_up is not None:
             return Verdict(RestartAction.ERROR, used_up)
         if self.room <= 0:
-            limit = settings.GASTOWN_RESTARTS_AT_ONCE
-            why = f"{limit} automatic restarts are under way; it is its turn later"
-            return Verdict(RestartAction.NONE, why)
+            return Verdict(RestartAction.NONE, budgets.why_no_room())
         return Verdict(RestartAction.RESTART)
 
     def took(self, town: Town) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,13 @@ from towns.services.errors import Rejected, ServiceError
 from towns.sweeps.clearing import Cleared, clear_orphans
 from towns.sweeps.drift_alerts import Standing, read_standing, report, update_alerts
 from towns.sweeps.listing import list_fly, living_rows
-from towns.sweeps.orphans import Judged, judge_things, keep_list, tell_staff
+from towns.sweeps.orphans import (
+    Judged,
+    judge_things,
+    keep_list,
+    settle_old_volumes,
+    tell_staff,
+)
 from towns.sweeps.repair_running import should_run
 from towns.sweeps.repair_scene import Handled, Scene, by_kind, scopes_awake
 from towns.sweeps.repair_stopped import should_sleep, stop_twins
@@ -128,7 +135,7 @@ def _reconcile(
     comparison = _compare(lists, only, on_towns)
     found.looked_at = len(comparison.compared)
     standing = read_standing()
-    found.refused = _doubts(comparison, lists, standing, services)
+    found.refused = _doubts(comparison, lists, standing, services, named=only is not None)
     if not dry_run:
         _tell_doubt(found.refused, services.clock.now(), whole=only is None)
     if found.refused:
@@ -142,6 +149,7 @@ def _reconcile(
         now = services.clock.now()
         update_alerts(found.handled, standing, scene, compared=comparison.compared, now=now)
         keep_list(found.judged, lists, comparison.recorded, scene, only=only)
+        settle_old_volumes(lists, scene)
     found.cleared = clear_orphans(found.judged, scene)
     if not dry_run:
         tell_staff(services.clock.now())
@@ -168,12 +176,18 @@ def _add(result: _Comparison, row: TownRow, lists: Lists) -> None:
     result.drifts += compare(row, lists)
 
 
-def _doubts(comparison: _Comparison, lists: Lists, standing: Standing, services: Services) -> str:
+def _doubts(
+    comparison: _Comparison, lists: Lists, standing: Standing, services: Services, *, named: bool
+) -> str:
     """Why the lists are not believed; nothing when they are. What was proved gone by an earlier
-    sweep doesn't count as missing again."""
+    sweep doesn't count as missing again.
+
+    Of towns that staff have `named` many may be gone: each is still proved by its own 404.
+    """
     news = [one for one in comparison.drifts if one.missing and not standing.knows(one)]
     machines = sum(one.kind == DriftKind.GONE for one in news)
-    limit, share = settings.GASTOWN_RECOVERY_LIMIT, health_rules().breaker_share
+    limit: float = inf if named else settings.GASTOWN_RECOVERY_LIMIT
+    share = inf if named else health_rules().breaker_share
     why = doubt(
         "machine",
         expected=comparison.machines,
@@ -236,7 +250,9 @@ def _tell_doubt(why: str, now: datetime, *, whole: bool) -> None:
             subject=FLEET,
             severity="critical",
             message=f"{why} None of it is believed, and nothing is done by reconciliation until "
-            "they are listed again: check GASTOWN_FLY_APP_NAME, the token, and Fly's status.",
+            "they are listed again: check GASTOWN_FLY_APP_NAME, the token, and Fly's status. If "
+            "they are lost indeed, name their towns: `manage.py sweep_reconcile TOWN …` asks Fly "
+            "for each by itself.",
             now=now,
         )
     elif whole:

@@ -11,6 +11,7 @@ from towns.drift import Drift, DriftKind, TownRow
 from towns.history import Actor
 from towns.models import Operation, Town
 from towns.services import Services
+from towns.standing import Cause, read_standing
 from towns.sweeps.second_look import SecondLook
 from towns.words import ACTIVE, OperationState
 
@@ -55,10 +56,11 @@ class Scene:
 
 
 def why_not(town: TownRow, scene: Scene) -> str | None:
-    """Why no repair may stop a machine of this town now: a freeze, or a hold."""
+    """Why no repair may stop a machine of this town now: a freeze, a hold, or maintenance."""
     if scene.frozen is not None:
         return scene.frozen
-    return f"staff hold it: {town.hold}" if town.hold else None
+    held = read_standing(scene.now).held_back(Town.objects.get(pk=town.id), scene.now)
+    return next((one.why for one in held if one.cause != Cause.BREAKER), None)
 
 
 def lock_unchanged(row: TownRow) -> Town | None:

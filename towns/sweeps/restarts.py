@@ -71,8 +71,9 @@ def _why(scope: str, share: Share) -> str:
     return f"{share.newly_failing} of {share.probed} towns ({percent:.0f} %) of {scope} newly fail."
 
 
+@transaction.atomic
 def open_breaker(scope: str, reason: str, share: Share, now: datetime) -> None:
-    """Hold back every automatic action in a scope, with one alert."""
+    """Hold back every automatic action in a scope, with one alert; both or neither."""
     Breaker.objects.get_or_create(
         scope=scope,
         defaults={"state": Breaker.State.OPEN, "reason": reason, "opened_at": now},
@@ -88,6 +89,7 @@ def open_breaker(scope: str, reason: str, share: Share, now: datetime) -> None:
     )
 
 
+@transaction.atomic
 def _move(breaker: Breaker, move: BreakerMove, now: datetime) -> None:
     """An open breaker after one more sweep. A canary that healed closes it; one that failed is
     remembered, and makes it wait on."""
@@ -148,23 +150,24 @@ def decide_restarts(
                     continue
                 why = begun
             decisions.append(Decision(str(town), "none", why))
-            if told.get(town.pk) != why:
+            if (town.pk, why) not in told:
                 not_done.append(_not_restarted(town, why, now))
         LifecycleEvent.objects.bulk_create(not_done)
     return decisions
 
 
-def _told(towns: Sequence[Town]) -> dict[UUID, str]:
-    """The last reason given, in its present episode, for not restarting each town."""
+def _told(towns: Sequence[Town]) -> set[tuple[UUID, str]]:
+    """The reasons given, in its present episode, for not restarting each town: each is told once,
+    even where two come by turns."""
     oldest = min((town.episode_since for town in towns if town.episode_since), default=None)
     if oldest is None:
-        return {}
+        return set()
     events = LifecycleEvent.objects.filter(
         town__in=[town.pk for town in towns], kind="not_restarted", at__gte=oldest
-    ).order_by("id")
+    )
     since = {town.pk: town.episode_since for town in towns}
     return {
-        event.town_id: event.reason
+        (event.town_id, event.reason)
         for event in events
         if (begun := since[event.town_id]) is not None and event.at >= begun
     }
@@ -196,19 +199,20 @@ def _restart(town: Town, rules: HealthRules, now: datetime) -> Decision | str:
     }
     try:
         with transaction.atomic():
-            standing, room = read_standing(now), budgets.lock_restart_room()
+            room = budgets.lock_restart_room()
+            standing = read_standing(now)  # behind the lock: a canary may have been sent meanwhile
             locked = history.lock_town(town.pk)
             if (locked.status, locked.last_result) != (Status.UNHEALTHY, CheckResult.FAILED):
                 return Decision(str(town), "none", "it is well again")
-            verdict = Planner(standing, rules, now, room).decide(locked, ())
+            past = past_restarts([locked], rules, now).get(locked.pk, ())
+            verdict = Planner(standing, rules, now, room).decide(locked, past)
             if verdict.action != RestartAction.RESTART:
                 return verdict.why
             requested = actions.request_restart(
                 town.pk, actor=ACTOR, now=now, reason=why, data=data
             )
-            for breaker in standing.breakers_over(locked):
-                breaker.canary = requested.operation
-                breaker.save(update_fields=["canary"])
+            over = [breaker.pk for breaker in standing.breakers_over(locked)]
+            Breaker.objects.filter(pk__in=over).update(canary=requested.operation)
     except actions.NotAllowed as error:  # somebody was faster
         return Decision(str(town), "none", error.reason)
     return Decision(str(town), "restart", why)

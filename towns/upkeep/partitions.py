@@ -142,8 +142,9 @@ def _utc(text: str) -> datetime:
 def _make(day: datetime, cursor: CursorWrapper) -> bool:
     """Make one beside the others, fill it from the default one, attach it.
 
-    Attaching locks the default partition alone against readers and writers: for as long as it
-    takes to move the rows of one day, which are none if partitions are made in time.
+    The default partition is locked against readers and writers for as long as it takes to move the
+    rows of one day, and at the end the towns against writers while their keys are looked up. There
+    are no such rows if partitions are made in time.
     """
     if any(partition.covers(day) for partition in _partitions(cursor)):
         return False

@@ -16,8 +16,11 @@ from django.db import transaction
 from django.db.models import CASCADE, Exists, ForeignObjectRel, OuterRef, QuerySet
 from django_q.models import Task
 
-from towns.models import Alert, HealthCheck, HealthHour, IdempotentRequest, Sweep
-from towns.upkeep import hours, partitions
+from towns import budgets
+from towns.models import Alert, Backup, HealthCheck, HealthHour, IdempotentRequest, Sweep
+from towns.services import R2
+from towns.services.errors import ServiceError
+from towns.upkeep import hours, partitions, retained
 from towns.upkeep.partitions import Busy, Partition
 
 BATCH = 5000
@@ -28,7 +31,7 @@ REQUESTS_DAYS = 2
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """Rows of one kind that are older than they are kept for, the oldest first."""
+    """Rows of one kind that are older than they are kept for, the oldest first where it matters."""
 
     name: str
     rows: QuerySet[Any]
@@ -60,6 +63,8 @@ def old_rows(now: datetime) -> list[Old]:
         Old("sweeps", _by_age(Sweep, "finished_at", before(checks))),
         Old("requests", _by_age(IdempotentRequest, "created_at", asked)),
         Old("alerts", _by_age(Alert, "resolved_at", told)),
+        Old("backups", _by_age(Backup, "gone_at", before(checks))),
+        Old("buckets", budgets.full_buckets(now)),
         # django-q2 bounds the successes itself, failures it keeps.
         Old("tasks", _by_age(Task, "stopped", before(checks))),
         Old("sessions", _by_age(Session, "expire_date", now)),
@@ -67,7 +72,7 @@ def old_rows(now: datetime) -> list[Old]:
 
 
 def prune(
-    now: datetime, *, dry_run: bool = False, enough: Callable[[], bool] = lambda: False
+    now: datetime, *, r2: R2, dry_run: bool = False, enough: Callable[[], bool] = lambda: False
 ) -> Pruned:
     """Make partitions ahead and hourly figures, then remove what is old, until `enough` says so.
 
@@ -81,6 +86,7 @@ def prune(
         rows = _unreferenced(old.rows)
         done.removed[old.name] = rows.count() if dry_run else _remove(rows, enough)
     done.unfinished = not dry_run and enough()
+    _expire_retained(done, now, r2, dry_run, enough)
     return done
 
 
@@ -158,6 +164,19 @@ def _made_good(
             "are not made."
         )
     return not missing
+
+
+def _expire_retained(
+    done: Pruned, now: datetime, r2: R2, dry_run: bool, enough: Callable[[], bool]
+) -> None:
+    """The last thing, and no reason for another run: where R2 does it, the list may be long."""
+    done.removed["retained_objects"] = 0
+    if done.unfinished:
+        return
+    try:
+        done.removed["retained_objects"] = retained.expire(r2, now, dry_run=dry_run, enough=enough)
+    except ServiceError as error:
+        done.left.append(f"Retained backups could not be expired: {error}")
 
 
 def _by_age(model: Any, moment: str, before: datetime) -> QuerySet[Any]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from towns.flows.finish import following, status_after_failure
-from towns.flows.recover import hold_if_frozen
 from towns.flows.registry import flow_of
 from towns.flows.wish import Wish
 from towns.models import Operation, Town
@@ -48,7 +47,7 @@ def deadline(operation: Operation) -> Iterator[Next]:
     flow, kind = flow_of(operation.kind), OperationKind(operation.kind)
     if operation.undoing:
         return
-    if operation.automatic and operation.step == hold_if_frozen.__name__:
+    if flow.held_at is not None and operation.step == flow.held_at.__name__:
         yield Next("deadline", "Its time begins when recovery may go on.")
         return
     failed = status_after_failure(kind, operation, operation.town)
@@ -72,6 +71,10 @@ def afterwards(town: Town, operation: Operation) -> Iterator[Next]:
         OperationKind.RESTORE,
     ):
         yield Next("supersede", "It is destroyed instead, at the next step.")
+        return
+    called_off = town.desired_state != DesiredState.DESTROYED and town.destroyed_at is None
+    if operation.kind == OperationKind.DESTROY and called_off:
+        yield Next("call_off", "It is called off, and nothing is destroyed.")
         return
     then = _then(operation)
     yield Next("succeed", f"When it has succeeded, the town is {then}.")

@@ -220,6 +220,22 @@ def test_a_dry_run_destroys_nothing(world: World) -> None:
     assert (cleared.asked, old.state) == (True, "created")
 
 
+def test_invariant_3_a_volume_whose_town_is_unknown_goes_only_when_its_data_is_discarded(
+    world: World,
+) -> None:
+    """Our own database may have been restored from before the town was made."""
+    world.running_town()
+    stranger = make_town()
+    lost = add_volume(world, old_volume_name(stranger, 1))
+    stranger.delete()
+    sweep(world)
+    confirm(world, lost.id)
+    assert "We know nothing of its town" in withheld(world, lost.id)
+    confirm(world, lost.id, discard=True)
+    [cleared] = sweep(world).cleared
+    assert cleared.asked
+
+
 def test_at_most_so_many_go_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("towns.sweeps.clearing.AT_ONCE", 2)
     world.running_town()
@@ -229,7 +245,7 @@ def test_at_most_so_many_go_at_once(world: World, monkeypatch: pytest.MonkeyPatc
         stranger.delete()
     sweep(world)
     for row in Orphan.objects.all():
-        confirm(world, row.fly_id)
+        confirm(world, row.fly_id, discard=True)
     assert [one.asked for one in sweep(world).cleared] == [True, True, False]
 
 

@@ -7,6 +7,7 @@ from tests.world import World
 from tests.world.asking import ask, causes, state
 from towns.models import Alert, Operation, Orphan, Sweep, Town
 from towns.services.errors import Misconfigured, Rejected, ServiceError, Unavailable
+from towns.sweeps.reconcile import ReconcileReport, sweep_reconcile
 from towns.words import OperationState
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,45 @@ def test_what_was_proved_gone_before_is_no_doubt(world: World) -> None:
         world.lose_machine(town)
         assert sweep(world).refused == ""
     assert Alert.objects.filter(cause="machine_gone", resolved_at=None).count() == 3
+
+
+def test_many_that_are_lost_indeed_are_confirmed_by_naming_them(world: World) -> None:
+    """A host was lost, and the machines of its sleeping towns with it: no state without an exit."""
+    neighbours(world)
+    lost = [world.stopped_town(f"asleep-{number}") for number in range(7)]
+    for town in lost:
+        world.lose_machine(town)
+    assert "`manage.py sweep_reconcile TOWN …`" in doubt_of(sweep(world))
+    report = sweep_reconcile(world.services, towns=lost)
+    assert (report.refused, actions(report)) == ("", [("machine_gone", "report")] * 7)
+    assert fleet_alerts() == [("reconcile_doubt", "critical")], "the fleet was not looked at"
+    assert sweep(world).refused == ""
+    assert fleet_alerts() == []
+
+
+def test_naming_towns_proves_nothing_by_itself(world: World) -> None:
+    towns = [*neighbours(world, 3), world.stopped_town()]
+    listed = dict(world.fly.machines)
+    for town in towns[1:]:
+        del listed[town.machine_id]
+    stale = [one for one in world.fly.list_machines() if one.id in listed]
+    world.fly.list_machines = lambda **_: stale  # type: ignore[method-assign]  # a partial list
+    report = sweep_reconcile(world.services, towns=towns)
+    assert {action for _, action in actions(report)} == {"none"}
+    assert nothing_was_done()
+
+
+def test_an_empty_list_is_not_believed_of_named_towns_either(world: World) -> None:
+    town = world.running_town()
+    world.fly.machines.clear()
+    assert "no machine at all" in sweep_reconcile(world.services, towns=[town]).refused
+    assert nothing_was_done()
+
+
+def doubt_of(report: ReconcileReport) -> str:
+    """What the alert says."""
+    assert report.refused
+    return Alert.objects.get(cause="reconcile_doubt", resolved_at=None).message
 
 
 def test_a_lost_volume_is_told(world: World) -> None:

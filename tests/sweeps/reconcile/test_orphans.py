@@ -187,6 +187,22 @@ def test_the_volume_given_up_for_a_backup_is_listed(world: World) -> None:
     assert "old_volume" not in causes(town)
 
 
+def test_an_old_volume_destroyed_at_fly_before_it_was_listed_closes_its_alert(
+    world: World,
+) -> None:
+    town = world.stopped_town()
+    old = town.volume_id
+    ask(world, town, "recover", from_backup=True)
+    world.settle()
+    assert "old_volume" in causes(town)
+    world.faults.fail("fly.get_volume", Unavailable("502."))
+    world.fly.volumes.pop(old)
+    sweep(world)
+    assert "old_volume" in causes(town), "only a 404 proves it"
+    sweep(world)
+    assert "old_volume" not in causes(town)
+
+
 def test_the_alert_about_old_volumes_stays_while_one_is_undecided(world: World) -> None:
     town = world.running_town()
     Town.objects.update(generation=3)

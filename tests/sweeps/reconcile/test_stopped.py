@@ -1,5 +1,7 @@
 """Machines that run and shouldn't: of stopped towns, and twins."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.sweeps.reconcile.asking import actions, after, orphan, sweep, twin_of
@@ -48,7 +50,7 @@ def test_what_slept_for_being_idle_counts_as_running(world: World) -> None:
     assert not Operation.objects.filter(state=OperationState.OPEN).exists()
 
 
-@pytest.mark.parametrize("what", ["freeze", "hold", "breaker"])
+@pytest.mark.parametrize("what", ["freeze", "hold", "maintenance", "breaker"])
 def test_what_holds_automation_holds_this_stop(world: World, what: str) -> None:
     town = world.stopped_town()
     start_behind_our_back(world, town)
@@ -56,6 +58,15 @@ def test_what_holds_automation_holds_this_stop(world: World, what: str) -> None:
         automation.freeze("all", reason="window", actor=ANN, now=world.now)
     elif what == "hold":
         Town.objects.update(hold_reason="window")
+    elif what == "maintenance":
+        automation.plan_window(
+            "region:ams",
+            since=world.now,
+            until=world.now + timedelta(hours=1),
+            reason="window",
+            actor=ANN,
+            now=world.now,
+        )
     else:
         Breaker.objects.create(
             scope="region:ams", state="open", reason="window", opened_at=world.now
@@ -66,6 +77,15 @@ def test_what_holds_automation_holds_this_stop(world: World, what: str) -> None:
     assert state(town) == ("stopped", "stopped")
     told = LifecycleEvent.objects.get(town=town, kind="drift_not_repaired")
     assert "window" in told.reason
+
+
+def test_a_hold_that_is_over_holds_nothing(world: World) -> None:
+    town = world.stopped_town()
+    start_behind_our_back(world, town)
+    Town.objects.update(hold_reason="window", hold_until=world.now)
+    world.advance(60)
+    assert actions(sweep(world)) == [("machine_started", "stop")]
+    assert state(town) == ("stopping", "stopped")
 
 
 def test_a_start_that_begins_in_between_is_not_stopped(world: World) -> None:

@@ -1,7 +1,7 @@
 """`manage.py automation freeze|thaw|maintenance|status`: the red button, and planned quiet."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -9,7 +9,13 @@ from django.utils import timezone
 
 from towns import automation
 from towns.causes import failure_facts, grouped
-from towns.changes import WINDOW_MAX_MINUTES, validated_minutes, validated_window
+from towns.changes import (
+    FREEZE_MAX_MINUTES,
+    WINDOW_MAX_MINUTES,
+    validated_minutes,
+    validated_reason,
+    validated_window,
+)
 from towns.history import Actor
 from towns.lookup import find_scope
 from towns.management.base import OpsCommand, add_json
@@ -64,12 +70,9 @@ class Command(OpsCommand):
         yield from ()
 
     def _freeze(self, now: datetime, options: dict[str, Any]) -> Iterator[str]:
-        minutes = options["minutes"]
-        if minutes is not None and minutes <= 0:
-            self.refuse(f"--minutes is a number over 0, not {minutes}.")
-        until = None if minutes is None else now + timedelta(minutes=minutes)
-        scope, reason = options["scope"], options["reason"]
-        automation.freeze(scope, reason=reason, actor=ACTOR, now=now, until=until)
+        until = validated_minutes(options["minutes"], now, "minutes", FREEZE_MAX_MINUTES)
+        reason = validated_reason(options["reason"])
+        automation.freeze(options["scope"], reason=reason, actor=ACTOR, now=now, until=until)
         yield from ()
 
     def _thaw(self, now: datetime, options: dict[str, Any]) -> Iterator[str]:

@@ -7,13 +7,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from towns.management.base import FAILED, OpsCommand
+from towns.services import default_services
 from towns.upkeep.prune import Pruned, prune
 
 
 class Command(OpsCommand):
     help = (
         "Make partitions ahead and hourly figures, then remove old health checks, figures, sweeps, "
-        "answered requests, resolved alerts, failed tasks and sessions. Lifecycle events stay."
+        "answered requests, resolved alerts, failed tasks, sessions, the rows of backups that are "
+        "gone, and retained backups whose time is over. Lifecycle events stay."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,7 +24,7 @@ class Command(OpsCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run: bool = options["dry_run"]
-        done = prune(timezone.now(), dry_run=dry_run)
+        done = prune(timezone.now(), r2=default_services().r2, dry_run=dry_run)
         facts = asdict(done)
         facts.pop("unfinished")
         self.tell({**facts.pop("removed"), **facts, "dry_run": dry_run}, _lines(done, dry_run))
