@@ -49,9 +49,7 @@ def _takes_a_place(run: Run) -> bool:
     with transaction.atomic():
         if budgets.lock_restart_room() <= 0:
             return False
-        run.save_operation(
-            step=prove_what_is_lost.__name__, deadline_at=deadline_of(FLOW, run.now)
-        )
+        run.save_operation(step=prove_what_is_lost.__name__, deadline_at=deadline_of(FLOW, run.now))
     return True
 
 
