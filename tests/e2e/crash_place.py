@@ -152,6 +152,11 @@ class Place:
         assert self.status(town) == "running"
         assert self.ops.cloud.ctl.read(self.machine(town), "notes") == WORK
 
+    def comes_to(self, town: str, state: str) -> None:
+        """Wait until Fly says so of its machine."""
+        path = f"machines/{self.machine(town)}"
+        until(lambda: self.fly("GET", path).json()["state"] == state, f"{town} is {state}")
+
     def starts(self, town: str) -> int:
         """How often its machine was started."""
         events = self.fly("GET", f"machines/{self.machine(town)}").json()["events"]

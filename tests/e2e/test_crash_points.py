@@ -37,6 +37,19 @@ def test_stop_and_start(place: Place, towns: Pair) -> None:
     place.has_its_work(towns[1])
 
 
+def test_start_where_the_machine_falls_over(place: Place, towns: Pair) -> None:
+    place.do(towns, "stop")
+    for town in place.ask(towns, "start"):
+        place.bring(town, to="await_started")
+        place.comes_to(town, "started")
+        place.ops.cloud.ctl.kill(place.machine(town), down=True)
+        place.comes_to(town, "stopped")
+    before = place.starts(towns[1])
+    place.survives("start", towns)
+    assert place.starts(towns[1]) == before + 1
+    place.has_its_work(towns[1])
+
+
 def test_idle_stop(place: Place, towns: Pair) -> None:
     for town in towns:
         place.workers.ask("make_idle", town=town)

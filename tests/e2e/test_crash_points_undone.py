@@ -3,7 +3,6 @@
 import pytest
 
 from tests.e2e.crash_place import End, Pair, Place
-from tests.e2e.installation import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -49,11 +48,7 @@ def test_a_destroy_that_is_called_off_brings_the_town_back(place: Place, towns: 
 def run_behind_our_back(place: Place, town: str) -> None:
     """Have Fly start its machine and stop it again."""
     machine = f"machines/{place.machine(town)}"
-
-    def is_in(state: str) -> bool:
-        return bool(place.fly("GET", machine).json()["state"] == state)
-
     place.fly("POST", f"{machine}/start")
-    until(lambda: is_in("started"), "it is started")
+    place.comes_to(town, "started")
     place.fly("POST", f"{machine}/stop", {"signal": "SIGTERM", "timeout": "30s"})
-    until(lambda: is_in("stopped"), "it is stopped")
+    place.comes_to(town, "stopped")

@@ -26,7 +26,7 @@ def should_run(drifts: Sequence[Drift], scene: Scene, probed: Counter[str]) -> l
     `probed` counts the towns that should run, by breaker scope: if very many of them are down, it
     is the platform.
     """
-    handled, down = list[Handled](), list[Drift]()
+    handled, seen = list[Handled](), list[tuple[Drift, Machine | None]]()
     for drift in drifts:
         try:
             machine = scene.look.machine(drift.town.machine_id)
@@ -37,11 +37,16 @@ def should_run(drifts: Sequence[Drift], scene: Scene, probed: Counter[str]) -> l
             handled.append(Handled(drift, "none", f"at a second look it is {machine.state}"))
         elif scene.dry_run:
             handled.append(Handled(drift, "restart", "restarts are decided by their own rules"))
-        elif drift.town.counted_out or _mark_unhealthy(drift, machine, scene.now):
+        else:
+            seen.append((drift, machine))
+    # Before any of them counts as failing: then a sweep that dies in between loses no breaker.
+    _break_if_many(drifts, [drift for drift, _ in seen], probed, scene.now)
+    down = list[Drift]()
+    for drift, machine in seen:
+        if drift.town.counted_out or _mark_unhealthy(drift, machine, scene.now):
             down.append(drift)
         else:
             handled.append(Handled(drift, "none", MEANWHILE))
-    _break_if_many(drifts, down, probed, scene.now)
     decided = {
         one.town: one
         for one in decide_restarts(scene.services, scene.now, only=[one.town.id for one in down])
@@ -112,13 +117,16 @@ def _fell_at(machine: Machine | None, town: Town, now: datetime) -> datetime:
 
 
 def _break_if_many(
-    drifts: Sequence[Drift], down: Sequence[Drift], probed: Counter[str], now: datetime
+    drifts: Sequence[Drift], seen: Sequence[Drift], probed: Counter[str], now: datetime
 ) -> None:
-    """Many machines down at once are the platform's fault, however many a sweep can look at."""
+    """Many machines newly down at once are the platform's fault, however many a sweep can look at.
+
+    Towns that failed before are known: once a canary has healed they must not stop it all anew.
+    """
     rules = health_rules()
-    listed, seen = _by_scope(drifts), _by_scope(down)
+    listed, looked_at = _by_scope(drifts), _by_scope(seen)
     for scope, count in listed.items():
-        if not is_mass(count, probed[scope], rules) or seen[scope] < rules.breaker_towns:
+        if not is_mass(count, probed[scope], rules) or looked_at[scope] < rules.breaker_towns:
             continue
         share = Share(probed[scope], count, count)
         reason = f"{count} of {probed[scope]} machines of {scope} are stopped or gone at Fly."
@@ -126,6 +134,10 @@ def _break_if_many(
 
 
 def _by_scope(drifts: Iterable[Drift]) -> Counter[str]:
+    """Those that are news, by the scopes of the breakers that they are under."""
     return Counter(
-        scope for one in drifts for scope in automation.scopes_of(one.town.region, one.town.image)
+        scope
+        for one in drifts
+        if not one.town.counted_out
+        for scope in automation.scopes_of(one.town.region, one.town.image)
     )

@@ -1,6 +1,7 @@
 """Towns that should run and don't: seen in Fly's list, proved by a second look, restarted."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.test import override_settings
@@ -20,7 +21,7 @@ from towns import automation
 from towns.history import Actor
 from towns.models import Breaker, LifecycleEvent, Operation, Town
 from towns.services.errors import RateLimited, ServiceError, Unavailable
-from towns.sweeps import second_look
+from towns.sweeps import repair_running, second_look
 from towns.sweeps.reconcile import sweep_reconcile
 from towns.words import OperationKind, OperationState
 
@@ -222,6 +223,32 @@ def test_many_stopped_at_once_open_the_breaker(world: World) -> None:
     assert "fleet" in Breaker.objects.values_list("scope", flat=True)
     assert open_operations() == 0
     assert "6 of 6 machines of fleet are stopped" in report.handled[0].why
+
+
+def test_once_a_canary_has_healed_those_that_were_down_before_stop_nothing_anew(
+    world: World,
+) -> None:
+    for town in neighbours(world):
+        world.fly.crash(world.machine(town))
+    sweep(world)
+    Breaker.objects.all().delete()  # as a canary that healed closes them
+    world.advance(200)
+    assert actions(sweep(world)) == [("machine_stopped", "restart")] * 6
+    assert not Breaker.objects.exists()
+
+
+def test_killed_once_the_breaker_is_open_it_stays_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for town in neighbours(world):
+        world.fly.crash(world.machine(town))
+    with monkeypatch.context() as patch:
+        patch.setattr(repair_running, "_mark_unhealthy", Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            sweep(world)
+    assert "fleet" in Breaker.objects.values_list("scope", flat=True)
+    world.advance(600)  # the sweep that died is given up
+    assert actions(sweep(world)) == [("machine_stopped", "none")] * 6
 
 
 @override_settings(GASTOWN_RESTARTS_AT_ONCE=2)
