@@ -69,6 +69,8 @@ class Checker:
             self._may_destroy_volume(call, moment)
         elif call.name == "fly.destroy_machine" and moment == Moment.BEFORE:
             self._may_destroy_machine(call)
+        elif call.name == "fly.create_volume" and moment == Moment.BEFORE:
+            self._may_create_volume(call)
 
     def _may_stop(self, call: Call) -> None:
         """Invariant 4, by what is true rather than by what we know."""
@@ -126,6 +128,17 @@ class Checker:
             return  # staff gave the volume up; it stays
         if machine.volume_id in self.sim.world.fly.volumes:
             raise Violation(5, f"{machine.id} is removed although its volume is there")
+
+    def _may_create_volume(self, call: Call) -> None:
+        """A town gets a new volume only where its own is provably gone, or staff gave it up."""
+        if (town_id := town_of_volume(call.subject)) is None:
+            return
+        town, operation = Town.objects.get(pk=town_id), _open(town_id)
+        own = self.sim.world.fly.volumes.get(town.volume_id)
+        if own is None or own.state != "created" or operation is None:
+            return
+        if not operation.params.get("from_backup"):
+            raise Violation(5, f"{town} gets a new volume although {own.id} is there")
 
     # After each happening
 

@@ -68,7 +68,7 @@ class Simulation:
         logging.getLogger("towns").addHandler(self._watch)
         try:
             with (
-                override_settings(GASTOWN_SWEEP_CHUNK_SIZE=chunk, GASTOWN_DRILLS_PER_DAY=96),
+                override_settings(GASTOWN_SWEEP_CHUNK_SIZE=chunk, GASTOWN_DRILLS_PER_DAY=24),
                 _ids_of_the_seed(self.plan.seed),
                 transaction.atomic(),
             ):

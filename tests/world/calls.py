@@ -25,7 +25,8 @@ def external(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
 
     @wraps(method)
     def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
-        subject = args[0] if args and isinstance(args[0], str) else ""
+        first = args[0] if args else ""
+        subject = first if isinstance(first, str) else str(getattr(first, "name", ""))
         noted = self.faults.before(f"{self.service}.{method.__name__}", subject)
         result = method(self, *args, **kwargs)
         self.faults.after(noted)
