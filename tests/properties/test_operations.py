@@ -315,11 +315,12 @@ class Operations(RuleBasedStateMachine):
         assert not ended.filter(successor=None).exists(), "what is superseded says by what"
 
 
+@pytest.mark.timeout(400)
 def test_operations(db: None) -> None:
     run_state_machine_as_test(
         Operations,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=6,
             suppress_health_check=[Health.too_slow, Health.data_too_large],
         ),
