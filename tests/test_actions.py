@@ -191,6 +191,19 @@ def test_what_is_wanted_follows_with_the_one_who_wanted_it(world: World) -> None
     assert state(town) == ("stopped", "stopped")
 
 
+def test_what_is_wanted_survives_that_a_recovery_takes_over(world: World) -> None:
+    owner = User.objects.create(username="grace")
+    town = world.stopped_town()
+    world.lose_machine(town)
+    ask(world, town, "start")
+    ask(world, town, "stop", actor=history.Actor.person(owner), reason="going home")
+    world.settle()
+    assert newest(town, "recover").state == "succeeded"
+    stop = newest(town, "stop")
+    assert (stop.actor, stop.reason) == ("grace", "going home")
+    assert state(town) == ("stopped", "stopped")
+
+
 def test_the_last_wish_counts(world: World) -> None:
     town = world.running_town()
     ask(world, town, "backup")

@@ -6,6 +6,7 @@ from tests.world import World
 from tests.world.asking import ask, causes, event, newest, state
 from towns import actions, history
 from towns.models import Town
+from towns.why import why
 
 pytestmark = pytest.mark.django_db
 
@@ -16,6 +17,8 @@ def test_it_can_be_called_off_before_the_soft_delete(world: World) -> None:
     world.drive()
     requested = ask(world, town, "start")
     assert requested.note == "Its destroy is called off."
+    town.refresh_from_db()
+    assert why(town, world.now).expected("call_off") is not None
     world.settle()
     assert state(town) == ("running", "running")
     assert "called off" in event(town, "destroy_called_off").reason

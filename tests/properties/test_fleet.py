@@ -6,6 +6,7 @@ A small fleet in which random towns break and heal; real sweeps on real rows.
 from collections.abc import Iterable
 from datetime import timedelta
 
+import pytest
 from django.db import transaction
 from django.test import override_settings
 from hypothesis import HealthCheck as Health
@@ -24,15 +25,16 @@ from towns.sweeps.health import sweep_fleet
 from towns.sweeps.idle import sweep_idle
 
 LEAST, SHARE, AT_ONCE, STRIKES = 3, 0.4, 2, 3
-PATIENCE = timedelta(minutes=5)
+PATIENCE = timedelta(minutes=12)
 PERIOD = timedelta(minutes=3)
 SMALL = {
     "GASTOWN_BREAKER_MIN_TOWNS": LEAST,
     "GASTOWN_BREAKER_PERCENT": 40,
     "GASTOWN_RESTARTS_AT_ONCE": AT_ONCE,
+    "GASTOWN_BREAKER_PATIENCE_SECONDS": PATIENCE.total_seconds(),
 }
 PLACES = [("ams", "v1")] * 5 + [("ams", "v2")] * 2 + [("iad", "v1")] * 3
-numbers = st.sets(st.integers(0, len(PLACES) - 1), min_size=1)
+some = st.sets(st.integers(0, len(PLACES) - 1), min_size=1)
 
 
 class Fleet(RuleBasedStateMachine):
@@ -62,17 +64,29 @@ class Fleet(RuleBasedStateMachine):
 
     # What happens outside
 
-    @rule(which=numbers)
-    def towns_break(self, which: set[int]) -> None:
+    @rule(which=some, sweeps=st.integers(0, 7), ends=st.booleans())
+    def many_break_at_once(self, which: set[int], sweeps: int, ends: bool) -> None:
+        self._break(which)
+        self.the_sweeps_go_on(sweeps, ends)
+
+    @rule(which=some, sweeps=st.integers(0, 3))
+    def they_break_one_after_another(self, which: set[int], sweeps: int) -> None:
+        for number in sorted(which):
+            self._break({number})
+            self.the_sweeps_go_on(1, False)
+        self.the_sweeps_go_on(sweeps, False)
+
+    def _break(self, which: set[int]) -> None:
         self.broken |= which
         for number in which:
             self.outside.break_town(self.towns[number])
 
-    @rule(which=numbers)
-    def towns_heal(self, which: set[int]) -> None:
+    @rule(which=some, sweeps=st.integers(0, 3), ends=st.booleans())
+    def towns_heal(self, which: set[int], sweeps: int, ends: bool) -> None:
         self.broken -= which
         for number in which:
             self.outside.mend_town(self.towns[number])
+        self.the_sweeps_go_on(sweeps, ends)
 
     @rule(answers=st.booleans())
     def fly_comes_and_goes(self, answers: bool) -> None:
@@ -80,7 +94,6 @@ class Fleet(RuleBasedStateMachine):
 
     # What we do
 
-    @rule(times=st.integers(1, 4), ends=st.booleans())
     def the_sweeps_go_on(self, times: int, ends: bool) -> None:
         for _ in range(times):
             self._sweep()
@@ -121,6 +134,19 @@ class Fleet(RuleBasedStateMachine):
                 assert healed or not here & set(failing), f"{scope} still fails"
                 continue
             self._holds_back(scope, here, begun, before, failing, probed)
+        if self.outside.fly.up and len(busy) < AT_ONCE:
+            patient = {
+                scope
+                for scope in standing
+                if scope not in before
+                or before[scope].canary is not None
+                or now - before[scope].opened_at < PATIENCE
+                or self._is_mass(newly, probed, self._in(scope))
+            }
+            due = {n for n in failing if self.failures[n] >= STRIKES}
+            due -= {n for scope in patient for n in self._in(scope)}
+            due -= {n for n, t in self._rows().items() if t.status == "error"}
+            assert begun or not due, f"nobody was let out, although {due} have waited long enough"
         self._says_why_not()
 
     def _holds_back(
@@ -200,7 +226,7 @@ class Fleet(RuleBasedStateMachine):
     def all_is_mended(self) -> None:
         """After the last fault no breaker is left over, and nobody is left unhealthy."""
         self.outside.fly.up = True
-        self.towns_heal(set(range(len(PLACES))))
+        self.towns_heal(set(range(len(PLACES))), 0, False)
         for _ in range(6):
             self._sweep()
             self.restarts_end()
@@ -209,6 +235,7 @@ class Fleet(RuleBasedStateMachine):
         assert not Breaker.objects.exists()
         self._sweep()
         self.restarts_end()
+        self.staff_know_of_each_breaker_and_of_no_other()
         assert {t.status for t in self._rows().values()} <= {"running", "stopped", "error"}
 
     def _rows(self) -> dict[int, Town]:
@@ -234,13 +261,14 @@ class Fleet(RuleBasedStateMachine):
         return count >= LEAST and count >= SHARE * of
 
 
+@pytest.mark.timeout(400)
 def test_a_fleet(db: None) -> None:
     with override_settings(**SMALL):
         run_state_machine_as_test(
             Fleet,
             settings=settings(
-                max_examples=15,
-                stateful_step_count=12,
+                max_examples=12,
+                stateful_step_count=6,
                 suppress_health_check=[Health.too_slow, Health.data_too_large],
             ),
         )

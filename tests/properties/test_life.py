@@ -6,6 +6,7 @@ The decisions are the real ones, on rows that are in no database; `life` is the 
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -363,5 +364,6 @@ class OneLife(RuleBasedStateMachine):
         assert flapping_rules().episodes == 4
 
 
+@pytest.mark.timeout(400)
 def test_one_life() -> None:
-    run_state_machine_as_test(OneLife, settings=settings(max_examples=250, stateful_step_count=40))
+    run_state_machine_as_test(OneLife, settings=settings(max_examples=150, stateful_step_count=40))

@@ -68,6 +68,7 @@ TURNS = (
     ("destroy", "start", "goes far"),
     ("stop", "start", "is called off"),
     ("destroy", "goes far", "restore"),
+    ("destroy", "goes far", "restore", "loses its name", "succeeds"),
 )
 """Changes of mind at the worst moment, which chance alone would seldom find."""
 turns = st.sampled_from(TURNS) | st.sampled_from(WORDS).map(lambda word: (word,))
@@ -114,6 +115,8 @@ class Operations(RuleBasedStateMachine):
         for word in life:
             if word in KINDS:
                 self._asks(word)
+            elif word == "loses its name":
+                self.its_owner_makes_another_of_its_name()
             elif self._may_be(word):
                 self._work(*ENDINGS[word])
             self.it_is_what_the_tables_say()
@@ -315,11 +318,12 @@ class Operations(RuleBasedStateMachine):
         assert not ended.filter(successor=None).exists(), "what is superseded says by what"
 
 
+@pytest.mark.timeout(400)
 def test_operations(db: None) -> None:
     run_state_machine_as_test(
         Operations,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=6,
             suppress_health_check=[Health.too_slow, Health.data_too_large],
         ),
