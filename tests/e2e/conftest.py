@@ -6,7 +6,6 @@ import pytest
 
 from tests.e2e.crash_place import SYNC_SECONDS, Pair, Place, drawn_slice
 from tests.e2e.installation import Installation, installation
-from tests.e2e.workers import running_workers
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +19,8 @@ def ops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Where workers are killed. Towns back up by themselves only once in a while."""
     folder = tmp_path_factory.mktemp("crash")
-    with (
-        installation(folder, GASTOWN_SYNC_INTERVAL_SECONDS=str(SYNC_SECONDS)) as ops,
-        running_workers(ops, folder) as workers,
-    ):
-        yield Place(ops, workers, drawn_slice())
+    with installation(folder, GASTOWN_SYNC_INTERVAL_SECONDS=str(SYNC_SECONDS)) as ops:
+        yield Place(ops, drawn_slice())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import requests
 
 from tests.e2e.installation import Installation, until
 from tests.e2e.points import AT, STEP, Point, Slice
-from tests.e2e.workers import Workers, walk
+from tests.e2e.workers import walk
 
 WORK = "the work"
 SYNC_SECONDS = 20
@@ -44,9 +44,9 @@ class End:
 class Place:
     """An installation, its workers, and towns by what a test calls them."""
 
-    def __init__(self, ops: Installation, workers: Workers, chosen: Slice) -> None:
+    def __init__(self, ops: Installation, chosen: Slice) -> None:
         self.ops = ops
-        self.workers = workers
+        self.workers = ops.workers
         self.slice = chosen
         self._count = 0
         self._pair: Pair | None = None

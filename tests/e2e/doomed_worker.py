@@ -1,4 +1,5 @@
-"""Workers that are killed outright at a point of their way, and what else is asked inside Django.
+"""Workers that are killed outright at a point of their way, commands, and what else is asked inside
+Django.
 
 `python -m tests.e2e.doomed_worker SOCKET` imports Django once and then forks a process for each
 connection: a real worker process that costs no start. Nothing is connected before a fork. Each gets
@@ -39,8 +40,6 @@ def serve(path: str) -> None:
     assert inside
     for kind in OperationKind:
         registry.flow_of(kind)
-    # Kills make it ask again and again; that Fly's rates are kept to is for the storm to show.
-    mock.patch("towns.budgets.SharedBuckets.take").start()
     r2 = default_services().r2
     assert isinstance(r2, R2Client)
     r2._store.client()  # slow to make, and it connects at its first call only
@@ -78,6 +77,9 @@ def _work(connection: socket.socket) -> NoReturn:
     lines, code = connection.makefile(), 1
     try:
         order = json.loads(lines.readline())
+        if order["do"] != "manage":
+            # Kills make it ask again and again; that Fly's rates are kept to the storm shows.
+            mock.patch("towns.budgets.SharedBuckets.take").start()
         if order["do"] == "drive":
             _drive(order, tell, lines.readline)
         else:

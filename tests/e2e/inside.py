@@ -1,10 +1,14 @@
 """What is asked inside Django by the tests that kill workers; answers are ready for JSON."""
 
+import os
+import sys
+import tempfile
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.core.management import execute_from_command_line
 from django.utils import timezone
 
 from towns import actions, addresses
@@ -16,6 +20,26 @@ from towns.words import Status
 
 ACTOR = Actor.shell()
 GONE = ("destroyed", "destroying")
+
+
+def manage(arguments: list[str]) -> dict[str, Any]:
+    """Run a command as `manage.py` does; its exit code and what it printed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with open(os.devnull) as nothing:
+            for file, number in ((nothing, 0), (out, 1), (err, 2)):
+                os.dup2(file.fileno(), number)
+        code: object = 0
+        try:
+            execute_from_command_line(["manage.py", *arguments])
+        except SystemExit as end:
+            code = end.code or 0
+        sys.stdout.flush()
+        sys.stderr.flush()
+        said = {}
+        for name, file in (("stdout", out), ("stderr", err)):
+            file.seek(0)
+            said[name] = file.read().decode()
+    return {"code": code, **said}
 
 
 def create(name: str) -> str:

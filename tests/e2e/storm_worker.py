@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.e2e.installation import ROOT
+from localcloud.options import ROOT
 
 COMMANDS = ("qcluster", "run_operations")
 

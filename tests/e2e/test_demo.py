@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.installation import ROOT, until
+from localcloud.options import ROOT
+from tests.e2e.installation import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

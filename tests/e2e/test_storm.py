@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.e2e.installation import ROOT
+from localcloud.options import ROOT
 from tests.e2e.storm_plan import LOST_VOLUMES, SHORT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]

@@ -6,13 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.installation import ROOT, Installation
+from localcloud.options import ROOT
 from tests.e2e.points import Point, Slice
 
 ALL = Slice()
@@ -103,14 +103,14 @@ class Workers:
 
 
 @contextmanager
-def running_workers(ops: Installation, folder: Path) -> Iterator[Workers]:
-    """Started for an installation; nothing of them is left afterwards."""
+def running_workers(env: Mapping[str, str], folder: Path) -> Iterator[Workers]:
+    """Started with an environment; nothing of them is left afterwards."""
     path = folder / "workers.sock"
     with (folder / "workers.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.doomed_worker", str(path)],
             cwd=ROOT,
-            env=ops.env,
+            env=dict(env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
