@@ -126,15 +126,15 @@ class Place:
         assert operation["state"] == end.state, operation["message"]
         assert claims > kills, "each worker claimed it, or what followed from it, anew"
         expected = STATUSES[kind] if end.statuses is None else end.statuses
-        assert operation["statuses"] == expected, "one event for each change of status"
+        assert operation["statuses"] == expected, f"one for each change: {operation['statuses']}"
         told = [event for event in operation["events"] if event != "machine_adopted"]
-        assert len(told) == len(set(told)), "nothing is told twice"
+        assert len(told) == len(set(told)), f"told twice: {told}"
 
     def assert_nothing_left(self, town: str, *, left: tuple[str, ...] = ()) -> None:
         """Fly has what the rows say and no more, and R2 has of the town what it should."""
         problems = self.workers.ask("problems_at_fly")
-        assert [one for one in problems if not any(kept in one for kept in left)] == []
-        assert len(problems) == len(left), "what is to stay is there"
+        assert not [one for one in problems if not any(kept in one for kept in left)], problems
+        assert len(problems) == len(left), f"{left} are to stay, and there are {problems}"
 
         def r2_is_in_order() -> bool:
             # What a sandbox uploads now, or did when it ended, is whole or gone with the next sync.
@@ -149,8 +149,9 @@ class Place:
 
     def has_its_work(self, town: str) -> None:
         """It runs, and what was written in it is there."""
-        assert self.status(town) == "running"
-        assert self.ops.cloud.ctl.read(self.machine(town), "notes") == WORK
+        assert (status := self.status(town)) == "running", status
+        work = self.ops.cloud.ctl.read(self.machine(town), "notes")
+        assert work == WORK, f"its work is {work!r}"
 
     def comes_to(self, town: str, state: str) -> None:
         """Wait until Fly says so of its machine."""

@@ -86,7 +86,8 @@ class Workers:
                 return life
             else:
                 assert not errors, errors
-                assert settled, f"operations of {town} are still under way; it came to {life}"
+                last = life.points[-1] if life.points else "no point"
+                assert settled, f"operations of {town} are still under way; it came to {last}"
                 return life
         raise AssertionError(f"nobody told how the worker of {town} ended")
 
