@@ -59,6 +59,8 @@ class Life:
     seen: list[Checked] = field(default_factory=list)
     """All of them, for what the last one said."""
     episodes: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    log: list[tuple[str, datetime]] = field(default_factory=list)
+    """Of episodes and good checks, in the order in which they came: clocks may be set back."""
     restarts: list[Restarted] = field(default_factory=list)
     cleared: datetime | None = None
     came: list[datetime] = field(default_factory=list)
@@ -79,13 +81,16 @@ class Life:
         self.seen.append(check)
         if check.result == "failed" and not self.is_failing():
             self.episodes.append((check.at, None))
+            self.log.append(("began", check.at))
         elif check.result == "ok":
             self.ends_episode(check.at)
+            self.log.append(("good", check.at))
 
     def ends_episode(self, now: datetime) -> None:
         """It is well."""
         if self.is_failing():
             self.episodes[-1] = (self.episodes[-1][0], now)
+            self.log.append(("ended", now))
 
     def is_failing(self) -> bool:
         return bool(self.episodes) and self.episodes[-1][1] is None
@@ -110,20 +115,18 @@ class Life:
         automatic = [one for one in past if one.automatic and one.at > now - 30 * MINUTE]
         return len(fruitless) >= 3 or len(automatic) >= 3
 
-    def flaps(self, now: datetime) -> bool:
+    def flaps(self) -> bool:
         """Four episodes, each begun within 30 minutes after the one before, until 30 are quiet;
         which is seen by a good check."""
-        flaps, run, before = False, 0, None
-        good = [check.at for check in self.seen if check.result == "ok"]
-        for began, ended in self.episodes:
-            soon = before is not None and began - before < 30 * MINUTE
-            if before is not None and any(before + 30 * MINUTE <= at <= began for at in good):
-                flaps = False
-            run = run + 1 if soon else 1
-            flaps = flaps or run >= 4
-            before = ended
-        if before is not None and any(at >= before + 30 * MINUTE for at in good):
-            flaps = False
+        flaps, run, ended = False, 0, datetime.min.replace(tzinfo=self.woke.tzinfo)
+        for what, at in self.log:
+            if what == "began":
+                run = run + 1 if at - ended < 30 * MINUTE else 1
+                flaps = flaps or run >= 4
+            elif what == "ended":
+                ended = at
+            elif flaps and at - ended >= 30 * MINUTE:
+                flaps, run = False, 0
         return flaps
 
     # 1.4: idleness

@@ -60,6 +60,12 @@ class Bucket(RuleBasedStateMachine):
     def a_snapshot_is_gone(self, data: st.DataObject) -> None:
         del self.whole[data.draw(st.sampled_from(sorted(self.whole)), label="snapshot")]
 
+    @rule(times=st.integers(1, 3))
+    def all_is_well_for_a_while(self, times: int) -> None:
+        for _ in range(times):
+            self.it_backs_up(True, True, timedelta(minutes=5))
+            self.we_look()
+
     @precondition(lambda self: self.whole)
     @rule(data=st.data())
     def the_pointer_is_moved(self, data: st.DataObject) -> None:
