@@ -1,6 +1,5 @@
 """What holds automation back: freezes, open breakers, and the budget of recoveries."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,7 +9,7 @@ from django.db.models import Q, QuerySet
 from towns import alerts
 from towns.budgets import room_left, why_no_room
 from towns.history import Actor
-from towns.models import Breaker, Freeze, MaintenanceWindow, Operation, Town
+from towns.models import Breaker, Freeze, MaintenanceWindow, Operation
 from towns.standing import FLEET as FLEET
 from towns.standing import Cause, frozen_text, read_standing
 from towns.standing import scopes as scopes
@@ -98,11 +97,6 @@ def end_window(window_id: int, *, actor: Actor, now: datetime) -> bool:
 def open_breakers() -> dict[str, Breaker]:
     """The breakers that hold towns back now, by their scope."""
     return {breaker.scope: breaker for breaker in Breaker.objects.all()}
-
-
-def breakers_over(town: Town, standing: Mapping[str, Breaker]) -> list[Breaker]:
-    """Those of the open breakers that a town is under."""
-    return [standing[scope] for scope in scopes(town) if scope in standing]
 
 
 def _why_no_room() -> str | None:

@@ -162,5 +162,4 @@ def lock_restart_room() -> int:
     time, so there the transaction itself is the lock.
     """
     CountedBudget.objects.select_for_update().get_or_create(name=RESTARTS)
-    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
-    return limit - restarts_under_way()
+    return room_left()

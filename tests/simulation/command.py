@@ -5,8 +5,9 @@ import os
 import secrets
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
 import django
@@ -76,10 +77,15 @@ def _results(first: int, args: argparse.Namespace) -> Iterator[Result]:
         yield from (_run(seed, args.towns, args.hours, args.busy) for seed in seeds)
         return
     with ProcessPoolExecutor(args.jobs, initializer=prepare) as pool:
-        waiting = [pool.submit(_run, seed, args.towns, args.hours, args.busy) for seed in seeds]
+        # A few ahead of the one that is waited for: a soak has a million seeds.
+        waiting: deque[Future[Result]] = deque()
         try:
-            for future in waiting:
-                yield future.result()
+            for seed in seeds:
+                waiting.append(pool.submit(_run, seed, args.towns, args.hours, args.busy))
+                if len(waiting) > 4 * args.jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
@@ -118,23 +124,14 @@ def _run(seed: int, towns: int, hours: float, busy: float) -> Result:
 def _tell_shortest(seed: int, args: argparse.Namespace) -> None:
     prepare()
     from .plan import make_plan
-    from .shrink import outcome, shrink
+    from .shrink import outcome, shortest_history
 
     plan = make_plan(seed, towns=args.towns, hours=args.hours, busy=args.busy)
     violation = outcome(plan)
     if violation is None:
         print(f"seed {seed} does not fail here: what differs?")
         return
-    kept, last = shrink(plan, violation)
-    print(f"the shortest history of seed {seed} found: {len(kept)} of {len(plan.events)} events")
-    for number in kept:
-        print(f"  {number:4} {plan.events[number]}")
-    print(f"  {last}")
-    numbers = ",".join(map(str, kept))
-    print(
-        f"replay: python -m tests.simulation --first {seed} --towns {args.towns} "
-        f"--hours {args.hours:g} --busy {args.busy:g} --only '{numbers}'"
-    )
+    print(shortest_history(plan, violation))
 
 
 def _replay(seed: int, args: argparse.Namespace) -> int:

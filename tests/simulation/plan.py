@@ -143,11 +143,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole history: `hours` of `towns` towns, and then all is mended."""
+    """A whole history: `hours` of `towns` towns with about `busy` events per town and hour, and
+    then all is mended."""
 
     seed: int
     towns: int
     hours: float
+    busy: float
     events: tuple[Event, ...]
 
     def only(self, numbers: list[int]) -> Self:
@@ -168,7 +170,7 @@ def make_plan(seed: int, *, towns: int = 8, hours: float = 4, busy: float = 1) -
     ends = hours * HOUR
     events = [_event(rng, towns, rng.uniform(0, ends)) for _ in range(count)]
     events += _bursts(rng, towns, ends)
-    return Plan(seed, towns, hours, tuple(sorted(events, key=lambda event: event.at)))
+    return Plan(seed, towns, hours, busy, tuple(sorted(events, key=lambda event: event.at)))
 
 
 def _event(rng: random.Random, towns: int, at: float) -> Event:

@@ -45,3 +45,19 @@ def shrink(
                 break
             parts = min(len(kept), parts * 2)
     return kept, last
+
+
+def shortest_history(plan: Plan, violation: Violation) -> str:
+    """The shortest history that breaks the same invariant, as text, and how to replay it."""
+    kept, last = shrink(plan, violation)
+    numbers = ",".join(map(str, kept))
+    found = f"the shortest history of seed {plan.seed} found: {len(kept)} of {len(plan.events)}"
+    return "\n".join(
+        (
+            f"{found} events",
+            *(f"  {number:4} {plan.events[number]}" for number in kept),
+            f"  {last}",
+            f"replay: python -m tests.simulation --first {plan.seed} --towns {plan.towns} "
+            f"--hours {plan.hours:g} --busy {plan.busy:g} --only '{numbers}'",
+        )
+    )

@@ -25,6 +25,7 @@ from towns.words import Status
 from .checker import Checker, Violation
 from .commits import watched_commits
 from .deeds import DEEDS, OWNER
+from .ending import all_is_well, nothing_is_left
 from .ours import NextDue, Ours
 from .plan import COMMIT, OURS, Event, Plan
 from .troubles import TROUBLES, error_of
@@ -97,10 +98,11 @@ class Simulation:
         self._go_on(ends)
         self._mend()
         self._go_on(ends + GRACE_SECONDS)
-        self.checker.all_is_well()
+        self.checker.all_statuses()
+        all_is_well(self)
         self._agenda.clear()
         self._end_all(ends + GRACE_SECONDS)
-        self.checker.nothing_is_left()
+        nothing_is_left(self)
 
     def _end_all(self, begins: float) -> None:
         """What is still being destroyed, or left over by a drill, goes in the days after."""

@@ -3,6 +3,7 @@
 import pytest
 
 from .plan import make_plan
+from .shrink import outcome, shortest_history
 from .simulation import Simulation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
@@ -10,7 +11,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_invariants_hold(seed: int) -> None:
-    Simulation(make_plan(seed, towns=5, hours=1, busy=6)).run()
+    plan = make_plan(seed, towns=5, hours=1, busy=6)
+    if (violation := outcome(plan)) is not None:
+        pytest.fail(shortest_history(plan, violation))
 
 
 def test_a_seed_replays_exactly() -> None:

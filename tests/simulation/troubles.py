@@ -70,8 +70,16 @@ def lose_machine(sim: "Simulation", town: Town, event: Event) -> None:
         sim.world.lose_machine(town, runs_on=event.what == "lose_machine_that_runs_on")
 
 
+def lose_host(sim: "Simulation", town: Town, event: Event) -> None:
+    """A host dies: volume and machine of this town, and of two more of its region, are gone."""
+    number = sim.towns.index(town.pk)
+    here = Town.objects.select_related("owner").filter(region=town.region).in_bulk()
+    for pk in [pk for pk in sim.towns[number:] if pk in here][:3]:
+        lose_volume(sim, here[pk], event)
+
+
 def lose_volume(sim: "Simulation", town: Town, event: Event) -> None:
-    """The volume's host dies; with `lose_host` Fly forgets the machine, too."""
+    """The volume's disk dies; with `lose_host` Fly forgets the machine, too."""
     machine = _machine(sim, town)
     if machine is None or len(sim.world.fly.machines_of(town.pk)) != 1:
         return
@@ -188,7 +196,7 @@ TROUBLES: dict[str, Deed] = {
     "lose_machine": lose_machine,
     "lose_machine_that_runs_on": lose_machine,
     "lose_volume": lose_volume,
-    "lose_host": lose_volume,
+    "lose_host": lose_host,
     "full_host": full_host,
     "stuck": stuck,
     "migrated": migrated,

@@ -64,8 +64,8 @@ _TABLE = {
     ),
     "old_volume": Words(
         "old volume left",
-        "Look at the old volume, and destroy it at Fly when it isn't needed.",
-        many="Look at the old volumes, and destroy them at Fly when they aren't needed.",
+        "Look at the old volume; when it isn't needed, confirm that it may go: "
+        "manage.py orphans list",
     ),
     "stale_heartbeat": Words(
         "daemon does not beat",
@@ -134,7 +134,9 @@ _TABLE = {
     "orphans": Words(
         "orphans at Fly", "Confirm what may go: manage.py orphans list, or the admin."
     ),
-    "machine_gone": Words("machine gone", "It is recovered at its next start: see {town}."),
+    "machine_gone": Words(
+        "machine gone", "It is recovered at its next start: manage.py town show {town}"
+    ),
     "volume_gone": Words(
         "volume gone",
         "Recover it from its backup: manage.py town recover {town}",

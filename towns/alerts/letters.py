@@ -155,13 +155,14 @@ def _by_cause(alerts: Sequence[Alert]) -> str:
 
 
 def _names(alerts: Sequence[Alert]) -> str:
-    names = list(dict.fromkeys(str(alert.town or alert.subject) for alert in alerts))
-    more = len(names) - NAMES_SHOWN
-    return "\n".join(names[:NAMES_SHOWN] + ([f"and {more} more"] if more > 0 else []))
+    return _listed(list(dict.fromkeys(str(alert.town or alert.subject) for alert in alerts)))
 
 
 def _own_names(towns: Sequence[Town]) -> str:
-    names = [town.name for town in towns]
+    return _listed([town.name for town in towns])
+
+
+def _listed(names: list[str]) -> str:
     more = len(names) - NAMES_SHOWN
     return "\n".join(names[:NAMES_SHOWN] + ([f"and {more} more"] if more > 0 else []))
 

@@ -25,6 +25,7 @@ from uuid import UUID
 
 from towns.alerts.causes import COVERING
 from towns.models import Alert, Delivery
+from towns.standing import scopes_of
 
 NEWS, AUDIENCE = Delivery.News, Delivery.Audience
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -191,7 +192,7 @@ def covering(one: Waiting, down: Collection[str]) -> str:
     """The widest scope that is down and holds the delivery's town; nothing where none does."""
     if one.town is None or one.cause == COVERING:
         return ""
-    scopes = ("fleet", f"region:{one.region}", f"image:{one.image}")
+    scopes = scopes_of(one.region, one.image)
     return next((scope for scope in scopes if scope in down), "")
 
 

@@ -92,7 +92,7 @@ def _list_old_volume(run: Run) -> None:
         town=run.town,
         severity="warning",
         message=f"{run.town} is rebuilt from its backup; its old volume {volume_id} is kept. "
-        "Have a look at it, and destroy it at Fly when it isn't needed.",
+        "Have a look at it; when it isn't needed, confirm that it may go: `manage.py orphans`.",
         now=run.now,
         data={"volume_id": volume_id},
     )
