@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.apps.registry import Apps
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, models
 from django.db.migrations.executor import MigrationExecutor
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -73,3 +74,35 @@ def fill(apps: Apps) -> None:
     make("Freeze", scope="all", reason="window", actor="ann", since=NOW)
     make("Breaker", scope="fleet", state="open", reason="r", opened_at=NOW, canary=operation)
     make("IdempotentRequest", user=owner, key="k", fingerprint="f", created_at=NOW)
+
+
+def fill_the_rest(apps: Apps) -> None:
+    """A row of every model that has none: of those that came after the beginning."""
+    for model in apps.get_app_config("towns").get_models():
+        if not model._default_manager.exists():
+            model._default_manager.create(**_values(model))
+
+
+def _values(model: Any) -> dict[str, Any]:
+    """What a row can't be without. Times come one after the other, as their fields do."""
+    needed = [
+        field
+        for field in model._meta.concrete_fields
+        if not (field.null or field.has_default() or field.db_default is not models.NOT_PROVIDED)
+        and not isinstance(field, models.AutoField)
+    ]
+    return {field.name: _value(field, number) for number, field in enumerate(needed)}
+
+
+def _value(field: Any, number: int) -> Any:
+    match field:
+        case models.ForeignKey():
+            return field.related_model._default_manager.first()
+        case models.DateTimeField():
+            return NOW + timedelta(minutes=number)
+        case models.UUIDField():
+            return uuid4()
+        case models.IntegerField() | models.FloatField():
+            return number
+        case _:
+            return field.choices[0][0] if field.choices else "x"

@@ -12,9 +12,9 @@ import pytest
 from django.apps.registry import Apps
 from django.db import DatabaseError, transaction
 
-from tests.migrating import FIRST, NOW, fill, go_to, names, start_afresh, state
-from towns.models import HealthCheck, Town
-from towns.words import Status
+from tests.migrating import FIRST, NOW, fill, fill_the_rest, go_to, names, start_afresh, state
+from towns.models import HealthCheck, Operation, Sweep, Town
+from towns.words import OperationKind, OperationState, Status
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 Row = dict[str, Any]
@@ -58,9 +58,12 @@ def test_each_goes_up_and_down_and_up_again() -> None:
     fill(state(FIRST))
     assert all(snapshot(state(FIRST)).values()), "there is a row of every model"
     for older, newer in pairwise(every):
+        fill_the_rest(state(older))
         before = snapshot(state(older))
         go_to(newer)
         assert_intact(before, snapshot(state(newer)), f"up to {newer}")
+        fill_the_rest(state(newer))
+        assert all(snapshot(state(newer)).values()), "there is a row of every model"
         go_to(older)
         assert_intact(before, snapshot(state(older)), f"down to {older}")
         go_to(newer)
@@ -72,7 +75,13 @@ def test_all_go_down_and_up_at_once_with_what_the_newest_wrote() -> None:
     go_to(FIRST)
     fill(state(FIRST))
     go_to(every[-1])
+    fill_the_rest(state(every[-1]))
     town = Town.objects.get()
+    Sweep.objects.create(kind=Sweep.Kind.RECONCILE, slot=NOW, started_at=NOW)
+    Operation.objects.create(
+        town=town, kind=OperationKind.DRILL, step="make_volume", status_before="running",
+        actor="ann", created_at=NOW, due_at=NOW, state=OperationState.SUCCEEDED,
+    )  # fmt: skip
     for days in (-30, -3, 0, 1, 2):  # partitions of their own, and the default one
         moment = NOW + timedelta(days=days, seconds=1)
         HealthCheck.objects.create(town=town, slot=moment, checked_at=moment, result="ok")
