@@ -1,6 +1,7 @@
 """Snapshots that the shrink guard holds back: accepted or dropped, by command and in the admin."""
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from tests.admin.conftest import page
 from tests.factories import make_user
+from tests.sweeps.reconcile.asking import after
 from tests.world import World
 from tests.world.asking import ask, causes, event
 from tests.world.things import TownData
@@ -19,6 +21,7 @@ from towns.held import accept_held, drop_held
 from towns.history import Actor
 from towns.models import Backup, Town
 from towns.services.errors import Conflict
+from towns.services.r2_types import live_prefix
 from towns.sweeps.backups import sweep_backups
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +157,19 @@ def test_the_pointer_never_moves_back(world: World, held: Backup) -> None:
     with pytest.raises(NotAllowed, match="nothing to accept any more"):
         accept_held(held.town, held.snapshot, world.services, actor=ANN)
     assert world.r2.live(held.town_id).latest == latest
+
+
+def test_nor_where_a_good_one_came_while_it_was_verified(world: World, held: Backup) -> None:
+    town, newer = held.town, "20990101T000000Z"
+    good = partial(world.r2.point, live_prefix(str(town.pk)), newer, town.generation)
+    after(world, "r2.verify", good)
+    with pytest.raises(Conflict, match=newer):
+        accept_held(town, held.snapshot, world.services, actor=ANN)
+    latest = world.r2.live(town.pk).latest
+    assert latest is not None
+    assert latest.timestamp == newer
+    held.refresh_from_db()
+    assert held.held
 
 
 def test_a_newer_machine_is_not_overruled(world: World, held: Backup) -> None:

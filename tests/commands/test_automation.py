@@ -91,6 +91,14 @@ def test_a_senseless_window_is_bad_usage(call: Call, words: tuple[str, ...]) -> 
     assert not MaintenanceWindow.objects.exists()
 
 
+@pytest.mark.parametrize("option", ["--from", "--until"])
+def test_what_is_no_time_is_answered_with_how_to_write_one(call: Call, option: str) -> None:
+    ended = call("automation", "maintenance", "--scope", "fleet", option, "soon", "--reason", "x")
+    assert ended.code == 2
+    assert "write a time such as 2026-02-17T12:00Z" in ended.err
+    assert "_moment" not in ended.err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -7,7 +7,10 @@ from tests.commands.conftest import Call
 from tests.world import World
 from tests.world.asking import ask_and_settle
 from tests.world.things import TownData
+from towns import automation
+from towns.history import Actor
 from towns.models import Alert, Backup, Drill, Sweep
+from towns.services.errors import Conflict
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +41,30 @@ def test_a_town_that_could_not_be_looked_at_is_one(call: Call, world: World) -> 
     ended = call("sweep_backups")
     assert ended.code == 1
     assert "1 towns could not be looked at: it is unknown." in ended.err
+
+
+def test_what_drills_left_over_and_could_not_be_removed_is_said(
+    call: Call, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = world.running_town()
+    ask_and_settle(world, town, "backup")
+    drill = ask_and_settle(world, town, "drill")
+    Drill.objects.update(cleaned_at=None)
+
+    def refuse(*_: object) -> bool:
+        raise Conflict("It is leased.")
+
+    monkeypatch.setattr("towns.flows.left_over.remove_machine", refuse)
+    ended = call("sweep_backups", "--json")
+    [problem] = ended.json["drills"]["problems"]
+    assert problem.startswith(f"drill {drill.pk}: It is leased.")
+    assert problem in ended.err.splitlines()
+
+
+def test_why_drills_were_not_looked_after_is_said(call: Call, world: World) -> None:
+    automation.freeze("all", reason="window", actor=Actor("ann"), now=world.now)
+    world.running_town()
+    assert "Automation is frozen by ann: window" in call("sweep_backups").err.splitlines()
 
 
 def test_a_dry_run_changes_nothing(call: Call, world: World) -> None:

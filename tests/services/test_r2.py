@@ -209,6 +209,15 @@ def test_a_pointer_of_a_higher_generation_stays(r2: R2Client, bucket: Bucket) ->
     assert pointer.timestamp == OLD
 
 
+def test_it_never_moves_back(r2: R2Client, bucket: Bucket) -> None:
+    bucket.point(NEW, generation=1)
+    with pytest.raises(Conflict, match=NEW):
+        r2.write_pointer(LIVE, OLD, 2)
+    pointer = r2.read_pointer(LIVE)
+    assert pointer is not None
+    assert pointer.timestamp == NEW
+
+
 def test_a_corrupt_pointer_can_be_replaced(r2: R2Client, bucket: Bucket) -> None:
     bucket.put(f"{LIVE}latest.json", b"{")
     r2.write_pointer(LIVE, NEW, 1)

@@ -142,7 +142,7 @@ def endless_leases() -> Iterator[None]:
 def restart_storm() -> Iterator[None]:
     """9: a failure of the platform is taken for one of each town."""
     with (
-        patch.object(health, "update_breakers", lambda tally, services, now: None),
+        patch.object(health, "update_breakers", lambda *_, **__: None),
         patch.object(planning.Planner, "_held_back", lambda self, town: None),
     ):
         yield

@@ -10,10 +10,11 @@ from tests.sweeps.fakes import FakeFleet
 from towns import alerts, automation, budgets
 from towns.history import Actor
 from towns.models import Alert, Breaker, Freeze, LifecycleEvent, Operation, Town
+from towns.policy import BreakerMove, Share
 from towns.rules import health_rules
 from towns.sweeps import health
-from towns.sweeps.health import sweep_fleet
-from towns.sweeps.restarts import Decision, _restart
+from towns.sweeps.health import begin_sweep, conclude, run_chunk, sweep_fleet
+from towns.sweeps.restarts import Decision, _move, _restart, open_breaker
 from towns.words import OperationKind, OperationState, Status
 
 pytestmark = pytest.mark.django_db
@@ -384,3 +385,39 @@ def test_a_town_that_is_well_again_by_then_is_left_alone(fleet: FakeFleet) -> No
     Town.objects.update(last_result="ok")
     assert _restart(town, health_rules(), NOW) == Decision(str(town), "none", "it is well again")
     assert restarts() == 0
+
+
+def test_a_sweep_that_began_before_the_outage_closes_no_breaker(fleet: FakeFleet) -> None:
+    """What it saw is older than what opened the breaker."""
+    make_town()
+    under_way = begin_sweep(NOW, NOW)
+    assert under_way is not None
+    for chunk in under_way.chunks.all():
+        run_chunk(chunk, fleet.services)
+    fleet.clock.advance(60)
+    open_breaker("fleet", "5 of 6 machines are gone.", Share(6, 5, 5), fleet.clock.now())
+    fleet.clock.advance(60)
+    conclude(under_way, fleet.services)
+    assert Breaker.objects.get().scope == "fleet"
+    assert Alert.objects.get(subject="fleet").resolved_at is None
+    sweep(fleet, 1)
+    assert not Breaker.objects.exists(), "one that began after it may"
+
+
+@pytest.mark.parametrize("move", [BreakerMove.CANARY, BreakerMove.KEEP])
+def test_who_concludes_beside_another_erases_no_canary(fleet: FakeFleet, move: BreakerMove) -> None:
+    open_breaker("fleet", "5 of 6 fail.", Share(6, 5, 5), NOW)
+    read_before = Breaker.objects.get()
+    canary = make_operation(make_town(), OperationKind.RESTART, automatic=True)
+    Breaker.objects.update(state=Breaker.State.CANARY, canary=canary)
+    _move(read_before, move, NOW)
+    assert Breaker.objects.get().canary == canary
+
+
+def test_a_breaker_that_was_opened_anew_meanwhile_is_not_closed(fleet: FakeFleet) -> None:
+    open_breaker("fleet", "5 of 6 fail.", Share(6, 5, 5), NOW)
+    read_before = Breaker.objects.get()
+    Breaker.objects.update(opened_at=NOW + timedelta(minutes=1))
+    _move(read_before, BreakerMove.CLOSE, NOW + timedelta(minutes=2))
+    assert Breaker.objects.exists()
+    assert Alert.objects.get(subject="fleet").resolved_at is None

@@ -92,6 +92,9 @@ class FakeR2:
 
     @external
     def write_pointer(self, prefix: str, timestamp: str, generation: int) -> None:
+        latest = self.folder(prefix).latest
+        if latest is not None and latest.timestamp > timestamp:
+            raise Conflict(f"{prefix} names {latest.timestamp}, which is newer than {timestamp}.")
         self.point(prefix, timestamp, generation)
 
     @external

@@ -65,8 +65,8 @@ class R2Client:
     def write_pointer(self, prefix: str, timestamp: str, generation: int) -> None:
         """Have latest.json name a snapshot.
 
-        Raises Conflict when a machine of a higher generation has written it, or when somebody
-        else writes it at the same time.
+        Raises Conflict when a machine of a higher generation has written it, when it names a newer
+        snapshot, or when somebody else writes it at the same time: it never moves back.
         """
         if not is_stamp(timestamp):
             raise ValueError(f"“{timestamp}” is not the name of a snapshot")
@@ -80,6 +80,10 @@ class R2Client:
             if present is not None and present.generation > generation:
                 raise Conflict(
                     f"{key} was written by generation {present.generation}; ours is {generation}."
+                )
+            if present is not None and present.timestamp > timestamp:
+                raise Conflict(
+                    f"{key} names snapshot {present.timestamp}, which is newer than {timestamp}."
                 )
         self._store.swap(key, pointer_body(timestamp, generation), found[1] if found else None)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from towns import history
 from towns.drift import Thing, ThingKind
@@ -25,6 +25,7 @@ NO_ROW = (
     "We know nothing of its town, so that no backup can stand for it: confirm it once more, and "
     "have its data discarded, if nobody needs it."
 )
+OTHERWISE = "Somebody has decided otherwise meanwhile."
 AGAIN_AFTER = timedelta(hours=1)
 """Fly is told again to destroy what it did not: now and then, rather than by each sweep."""
 
@@ -105,9 +106,8 @@ def _verify(orphan: Orphan, listed: Thing, scene: Scene) -> None:
     operation = Operation.objects.filter(town=orphan.town_id, state=OperationState.OPEN).first()
     if orphan.town_id is not None and operation is not None:
         raise Withheld(f"A {operation.kind} of its town is under way and may need it.")
-    current = Orphan.objects.get(pk=orphan.pk)
-    if (current.state, current.discard) != (orphan.state, orphan.discard):
-        raise Withheld("Somebody has decided otherwise meanwhile.")
+    if not _as_read(orphan).exists():
+        raise Withheld(OTHERWISE)
 
 
 def _look(orphan: Orphan, scene: Scene) -> Thing | None:
@@ -162,10 +162,22 @@ def _final_backing(town: Town, scene: Scene) -> Backing:
     return Backing(None)
 
 
+def _as_read(orphan: Orphan) -> QuerySet[Orphan]:
+    """Its row, if staff haven't decided otherwise since it was read."""
+    return Orphan.objects.filter(
+        pk=orphan.pk,
+        state=orphan.state,
+        discard=orphan.discard,
+        confirmed_at=orphan.confirmed_at,
+    )
+
+
 def _destroy(orphan: Orphan, scene: Scene) -> None:
-    """Note it, then tell Fly. Repeating it is harmless; it is gone when Fly says 404."""
+    """Note it, if staff still want it so, then tell Fly. Repeating it is harmless; it is gone when
+    Fly says 404."""
     now = scene.now
-    Orphan.objects.filter(pk=orphan.pk).update(asked_at=now, withheld="Fly was told to destroy it.")
+    if _as_read(orphan).update(asked_at=now, withheld="Fly was told to destroy it.") != 1:
+        raise Withheld(OTHERWISE)
     if orphan.town is not None and orphan.asked_at is None:
         history.record(
             orphan.town,

@@ -36,8 +36,17 @@ class DrillsReport:
 
     def as_json(self) -> dict[str, Any]:
         """For the row of the sweep."""
-        left = self.cleaned.left if self.cleaned else 0
-        return {"drills_begun": len(self.begun), "drills_left_over": left, "note": self.note}
+        return {
+            "drills_begun": len(self.begun),
+            "drills_left_over": self.cleaned.left if self.cleaned else 0,
+            "problems": self.problems,
+            "note": self.note,
+        }
+
+    @property
+    def problems(self) -> list[str]:
+        """Why something that drills left over could not be removed."""
+        return self.cleaned.problems if self.cleaned else []
 
 
 def see_to_drills(services: Services) -> DrillsReport:

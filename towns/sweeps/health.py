@@ -87,7 +87,7 @@ def conclude(sweep: Sweep, services: Services) -> list[Decision]:
     automation.end_what_is_over(now)
     # Before the sweep counts as concluded: who is killed here must not have a mass failure
     # forgotten, and judging the same sweep twice changes nothing.
-    update_breakers(tally, services, now)
+    update_breakers(tally, services, now, since=sweep.started_at)
     if not finish_sweep(sweep, now, summary=tally.as_json()):
         return []
     return decide_restarts(services, now)

@@ -12,7 +12,7 @@ from towns.models import Operation, Town
 from towns.rules import health_rules
 from towns.services import Services
 from towns.services.fly_types import Machine, Volume
-from towns.words import CheckResult, DesiredState, OperationState, Status, StopReason
+from towns.words import CheckResult, DesiredState, Status, StopReason
 
 BATCH = 1000
 _FIELDS = (
@@ -117,8 +117,9 @@ def count_living() -> int:
 
 
 def _rows(towns: QuerySet[Town]) -> list[TownRow]:
-    """Rows with the operation under way, by one statement: both are as of the same moment."""
-    under_way = Operation.objects.filter(town=OuterRef("pk"), state=OperationState.OPEN)
+    """Rows with the operation that owns the town, by one statement: both are as of the same
+    moment."""
+    under_way = Operation.owning().filter(town=OuterRef("pk"))
     strikes = health_rules().strikes
     # Values rather than model instances: a hundred thousand of them are read in each sweep.
     return [

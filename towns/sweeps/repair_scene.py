@@ -13,7 +13,7 @@ from towns.models import Operation, Town
 from towns.services import Services
 from towns.standing import Cause, read_standing
 from towns.sweeps.second_look import SecondLook
-from towns.words import ACTIVE, OperationState
+from towns.words import ACTIVE
 
 ACTOR = Actor.automation("sweep:reconcile")
 MEANWHILE = "something else began meanwhile"
@@ -64,7 +64,7 @@ def why_not(town: TownRow, scene: Scene) -> str | None:
 
 
 def lock_unchanged(row: TownRow) -> Town | None:
-    """The town under its lock, if it still is what was compared and no operation has begun.
+    """The town under its lock, if it still is what was compared and no operation owns it.
 
     The caller is in a transaction.
     """
@@ -75,7 +75,7 @@ def lock_unchanged(row: TownRow) -> Town | None:
         row.since,
         row.machine_id,
     )
-    busy = Operation.objects.filter(town=town, state=OperationState.OPEN).exists()
+    busy = Operation.owning().filter(town=town).exists()
     return town if same and not busy else None
 
 

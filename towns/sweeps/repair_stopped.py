@@ -138,13 +138,13 @@ def _stop_twin(drift: Drift, twin_id: str, scene: Scene) -> Handled:
 
 @transaction.atomic
 def _not_repaired(drift: Drift, why: str, now: datetime) -> None:
-    """Record a decision not to act, once per reason."""
+    """Record a decision not to act, once per reason, also where two come by turns."""
     town = lock_unchanged(drift.town)
     if town is None:
         return
     told = LifecycleEvent.objects.filter(
-        town=town, kind="drift_not_repaired", at__gte=town.status_since
-    ).first()
-    if told is None or told.reason != why:
+        town=town, kind="drift_not_repaired", at__gte=town.status_since, reason=why
+    ).exists()
+    if not told:
         data = {"rule": "drift", "kind": drift.kind, "seen": drift.text}
         history.record(town, "drift_not_repaired", actor=ACTOR, now=now, reason=why, data=data)

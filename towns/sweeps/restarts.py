@@ -31,8 +31,10 @@ class Decision:
     why: str
 
 
-def update_breakers(tally: Tally, services: Services, now: datetime) -> None:
-    """Open, keep or close the breakers by what the sweep saw.
+def update_breakers(tally: Tally, services: Services, now: datetime, *, since: datetime) -> None:
+    """Open, keep or close the breakers by what the sweep saw that began at `since`.
+
+    One that was opened after that is left alone: the sweep may have looked before the outage.
 
     They also open for the fleet while Fly's API itself doesn't answer, which is only asked when
     something fails. One whose towns are all gone or asleep closes.
@@ -44,6 +46,8 @@ def update_breakers(tally: Tally, services: Services, now: datetime) -> None:
     fly_down = (failing or FLEET in standing) and not services.fly.ping()
     for scope in {*shares, *standing, *([FLEET] if fly_down else [])}:
         share, breaker = shares.get(scope, Share()), standing.get(scope)
+        if breaker is not None and breaker.opened_at >= since:
+            continue
         if fly_down and scope == FLEET:
             if breaker is None:
                 open_breaker(scope, "Fly's API does not answer.", share, now)
@@ -90,15 +94,24 @@ def open_breaker(scope: str, reason: str, share: Share, now: datetime) -> None:
 
 
 @transaction.atomic
-def _move(breaker: Breaker, move: BreakerMove, now: datetime) -> None:
+def _move(read: Breaker, move: BreakerMove, now: datetime) -> None:
     """An open breaker after one more sweep. A canary that healed closes it; one that failed is
-    remembered, and makes it wait on."""
+    remembered, and makes it wait on. No second one goes while one is under way.
+
+    It is read again under its lock: another conclusion may have sent a canary meanwhile, or closed
+    it, or it may have been opened anew. No other lock than that of its alert is taken behind it.
+    """
+    same = Breaker.objects.filter(pk=read.pk, opened_at=read.opened_at)
+    breaker = same.select_for_update(no_key=True).first()
+    if breaker is None:
+        return
     canary = breaker.canary
     if move == BreakerMove.KEEP:
-        failed = canary is not None and canary.state == OperationState.FAILED
-        _set(breaker, Breaker.State.OPEN, canary if failed else None)
+        kept = canary is not None and canary.state in (OperationState.FAILED, OperationState.OPEN)
+        _set(breaker, Breaker.State.OPEN, canary if kept else None)
     elif move == BreakerMove.CLOSE or (canary and canary.state == OperationState.SUCCEEDED):
-        Breaker.objects.filter(pk=breaker.pk).delete()
+        if not same.delete()[0]:
+            return
         alerts.resolve_alerts(
             subject=breaker.scope,
             causes=["platform_down"],

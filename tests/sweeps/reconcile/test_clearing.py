@@ -1,5 +1,6 @@
 """Orphans that may go: confirmed by staff, or left by a drill, and verified again."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -23,6 +24,7 @@ from towns.models import Alert, Orphan, Town
 from towns.orphans import NotConfirmable
 from towns.services.errors import Conflict, Unavailable
 from towns.services.r2_types import live_prefix
+from towns.sweeps import clearing
 
 pytestmark = pytest.mark.django_db
 ANN = Actor("ann", user_id=None)
@@ -165,6 +167,24 @@ def test_a_second_thought_while_the_sweep_runs_keeps_it(world: World) -> None:
         orphans.take_back(orphan(old.id).pk, actor=ANN, now=world.now)
 
     after(world, "fly.get_volume", keep)
+    [cleared] = sweep(world).cleared
+    assert (cleared.asked, old.state) == (False, "created")
+    assert orphan(old.id).state == "reported"
+
+
+def test_one_taken_back_after_the_last_look_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town, old = town_with_old_volume(world)
+    confirm(world, old.id)
+    wait_for_backup(world, town)
+    verify = clearing._verify
+
+    def verified(confirmed: Orphan, *rest: Any) -> None:
+        verify(confirmed, *rest)
+        orphans.take_back(confirmed.pk, actor=ANN, now=world.now)
+
+    monkeypatch.setattr(clearing, "_verify", verified)
     [cleared] = sweep(world).cleared
     assert (cleared.asked, old.state) == (False, "created")
     assert orphan(old.id).state == "reported"

@@ -137,6 +137,23 @@ def test_kilo_1183_one_that_changes_no_status_owns_it_too(world: World) -> None:
     assert state(town) == ("running", "running")
 
 
+@pytest.mark.parametrize("moment", ["before", "fly.get_machine"])
+def test_a_drill_owns_no_town_and_makes_nobody_blind(world: World, moment: str) -> None:
+    neighbours(world)
+    town = world.running_town()
+    world.fly.crash(world.machine(town))
+
+    def drill() -> None:
+        make_operation(town, OperationKind.DRILL, created_at=world.now, due_at=world.now)
+
+    if moment == "before":
+        drill()
+    else:
+        after(world, moment, drill)
+    assert actions(sweep(world)) == [("machine_stopped", "restart")]
+    assert newest(town, "restart").automatic
+
+
 @pytest.mark.parametrize("error", [Unavailable("502."), RateLimited("busy.")])
 def test_kilo_588_no_answer_is_no_absence(world: World, error: ServiceError) -> None:
     town, *_ = neighbours(world)

@@ -79,6 +79,20 @@ def test_what_holds_automation_holds_this_stop(world: World, what: str) -> None:
     assert "window" in told.reason
 
 
+def test_reasons_that_come_by_turns_are_told_once_each(world: World) -> None:
+    town = world.stopped_town()
+    start_behind_our_back(world, town)
+    Town.objects.update(hold_reason="window")
+    for number in range(6):
+        if number % 2:
+            automation.thaw("all", actor=ANN, now=world.now)
+        else:
+            automation.freeze("all", reason="looks odd", actor=ANN, now=world.now)
+        assert actions(sweep(world)) == [("machine_started", "none")]
+    told = LifecycleEvent.objects.filter(town=town, kind="drift_not_repaired")
+    assert told.count() == len({one.reason for one in told}) == 2
+
+
 def test_a_hold_that_is_over_holds_nothing(world: World) -> None:
     town = world.stopped_town()
     start_behind_our_back(world, town)

@@ -1,5 +1,6 @@
 """`manage.py automation freeze|thaw|maintenance|status`: the red button, and planned quiet."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -107,7 +108,10 @@ class Command(OpsCommand):
 
 def _moment(text: str) -> datetime:
     """A time as ISO 8601; one without an offset is in UTC."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError("write a time such as 2026-02-17T12:00Z") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -34,7 +34,7 @@ class Command(OpsCommand):
                 on_towns=bar.update,
             )
         self.tell(_document(report), _lines(report))
-        for line in report.unknown:
+        for line in [*report.unknown, *_about_drills(report)]:
             self.stderr.write(line)
         if report.unhandled:
             self.stderr.write(f"{report.unhandled} towns could not be looked at: it is unknown.")
@@ -61,6 +61,12 @@ def _lines(report: BackupsReport) -> list[str]:
         lines += [f"{town} is drilled." for town in report.drills.begun]
     counts = ", ".join(f"{count} {name}" for name, count in sorted(report.results.items()) if count)
     return [*lines, report.note or counts or "No town has backups to look at."]
+
+
+def _about_drills(report: BackupsReport) -> list[str]:
+    """Why no drill began, and what drills left over and could not be removed."""
+    drills = report.drills
+    return [] if drills is None else [*filter(None, [drills.note]), *drills.problems]
 
 
 def _good(facts: dict[str, Any]) -> str:
