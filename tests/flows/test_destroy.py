@@ -193,6 +193,15 @@ def test_a_stopped_town_whose_destroy_fails_sleeps_again(world: World) -> None:
     assert town.stop_reason == "person"
 
 
+def test_a_machine_that_fell_over_unseen_runs_on_when_its_destroy_fails(world: World) -> None:
+    town = world.running_town()
+    world.fly.crash(world.machine(town))
+    world.faults.fail("sandbox.request_sync", Unavailable("HTTP 503"), times=None)
+    ask_and_settle(world, town, "destroy")
+    assert state(town) == ("running", "running")
+    assert world.machine(town).state == "started"
+
+
 def test_a_machine_stopped_behind_our_back_is_not_taken_for_our_stop(world: World) -> None:
     town = world.stopped_town()
     ask_and_settle(world, town, "start")

@@ -25,7 +25,7 @@ from towns.flows.volumes import remove_volume
 from towns.models import Backup, Operation
 from towns.services.fly import Machine
 from towns.services.r2 import Verification, live_prefix, retained_prefix
-from towns.words import DesiredState, OperationKind, OperationState
+from towns.words import DesiredState, OperationKind, OperationState, Status
 
 SYNC_ROUNDS = 3
 SYNC_RETRY_SECONDS = 60
@@ -189,16 +189,22 @@ def destroy_volume(run: Run) -> Outcome:
 
 def sleep_again(run: Run) -> Outcome:
     """A town that was only started for its last backup is stopped again when it lives on."""
-    if not run.learned.get("started_for_sync"):
+    if not _slept(run):
         return Done("not needed")
     return stop_machine(run)
 
 
 def await_asleep(run: Run) -> Outcome:
     """Wait until it is stopped again."""
-    if not run.learned.get("started_for_sync"):
+    if not _slept(run):
         return Done("not needed")
     return await_stopped(run)
+
+
+def _slept(run: Run) -> bool:
+    """Whether its last backup woke it. A machine that fell over unseen was not meant to sleep."""
+    was_stopped = run.operation.status_before == Status.STOPPED
+    return was_stopped and bool(run.learned.get("started_for_sync"))
 
 
 def discarded(run: Run) -> bool:
