@@ -7,6 +7,9 @@ import pytest
 from tests.world import Killed, Moment, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
 from towns import history
+from towns.flows import engine
+from towns.flows.outcome import Flow
+from towns.flows.run import Run
 from towns.models import Alert, Backup, Town
 from towns.services.errors import Unavailable
 from towns.words import Status
@@ -274,6 +277,27 @@ def test_kilo_3250_retries_back_off_and_staff_are_told_after_ten(world: World) -
     world.settle(2 * DAY)
     assert state(town)[0] == "destroyed"
     assert causes(town) == set()
+
+
+def test_a_worker_killed_before_it_tells_staff_loses_no_alert(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = world.running_town()
+    world.faults.fail("fly.destroy_volume", Unavailable("HTTP 500"), times=None)
+    ask(world, town, "destroy")
+    real = engine._alert_staff
+    killed: list[int] = []
+
+    def die_once(run: Run, flow: Flow, attempt: int, error: str) -> None:
+        if attempt == flow.alert_after and not killed:
+            killed.append(attempt)
+            raise Killed
+        real(run, flow, attempt, error)
+
+    monkeypatch.setattr(engine, "_alert_staff", die_once)
+    world.settle(9 * DAY)
+    assert killed == [10]
+    assert causes(town) == {"destroy_failed"}
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.DESTROYED, Status.DESTROYING}))
