@@ -1,5 +1,6 @@
 """Destroy (product.md 1.5)."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -223,6 +224,36 @@ def test_a_machine_that_fell_over_unseen_is_awake_before_it_is_asked(world: Worl
     ask_and_settle(world, town, "destroy")
     assert state(town) == ("destroyed", "destroyed")
     assert world.faults.count("sandbox.request_sync") == 1
+
+
+@pytest.mark.parametrize("clock", ["right", "behind", "silent"])
+def test_a_new_machine_that_never_started_is_not_taken_for_the_one_that_was_stopped(
+    world: World, clock: str
+) -> None:
+    """Its volume holds what was worked after the stop. Fly's clock alone is not believed."""
+    town = world.stopped_town()
+    stopped_at = newest(town, "stop").created_at
+    ask_and_settle(world, town, "start")
+    world.work(town, "not in any backup yet")
+    world.lose_machine(town)
+    ask(world, town, "restart", actor=RULE)
+    while world.faults.count("fly.create_machine") < 2:
+        world.settle(1)
+    machine = world.machine(town)
+    machine.epoch += 1  # Fly never comes to start it
+    machine.state, machine.last_start_at = "created", None
+    if clock == "right":  # our own rows are not what tells
+        earlier = stopped_at - timedelta(hours=1)
+        town.operations.exclude(kind="stop").update(created_at=earlier)
+    if clock == "behind":
+        machine.created_at = stopped_at - timedelta(seconds=60)
+    if clock == "silent":
+        machine.created_at = None  # type: ignore[assignment]
+    ask_and_settle(world, town, "destroy")
+    assert state(town)[0] == "destroyed"
+    [kept] = world.r2.retained(town.pk).snapshots.values()
+    assert "not in any backup yet" in kept.data.marks
+    world.check()
 
 
 def test_machine_and_volume_gone_the_last_snapshot_serves(world: World) -> None:

@@ -29,6 +29,12 @@ from towns.words import DesiredState, OperationKind, OperationState, Status
 
 SYNC_ROUNDS = 3
 SYNC_RETRY_SECONDS = 60
+WAKING = (
+    OperationKind.START,
+    OperationKind.RESTART,
+    OperationKind.RECOVER,
+    OperationKind.RESTORE,
+)
 
 
 def choose_backup(run: Run) -> Outcome:
@@ -74,13 +80,19 @@ def _without_sync(run: Run, note: str) -> Outcome:
 
 
 def _made_during_last_stop(run: Run, machine: Machine, snapshot: Verification) -> bool:
-    """Whether its stop was ours, came after its last start, and the snapshot is not older."""
+    """Whether its stop was ours, nothing can have run since, and the snapshot is not older.
+
+    A machine that has not started yet may be a new one on a volume with later work.
+    """
     stop = Operation.objects.filter(
         town=run.town, kind=OperationKind.STOP, state=OperationState.SUCCEEDED
     ).first()
     if stop is None or snapshot.created_at is None:
         return False
-    if machine.last_start_at is not None and machine.last_start_at > stop.created_at:
+    began = machine.last_start_at or machine.created_at
+    if began is None or began > stop.created_at:
+        return False
+    if run.town.operations.filter(kind__in=WAKING, created_at__gt=stop.created_at).exists():
         return False
     return snapshot.created_at >= stop.created_at
 
