@@ -13,6 +13,7 @@ from towns.flows.outcome import Flow
 from towns.flows.run import Run
 from towns.models import Alert, Backup, Town
 from towns.services.errors import Unavailable
+from towns.services.r2 import live_prefix, retained_prefix
 from towns.words import Status
 
 pytestmark = pytest.mark.django_db
@@ -273,6 +274,29 @@ def test_machine_and_volume_gone_and_no_backup_stops_with_the_reason(world: Worl
     ask_and_settle(world, town, "destroy")
     assert state(town)[0] == "running"
     assert "no verified backup" in event(town, "destroy_failed").reason
+
+
+def test_one_that_the_database_forgot_is_destroyed_again_from_the_backup_it_kept(
+    world: World,
+) -> None:
+    town = world.running_town()
+    kept = world.snapshots(town)[0].timestamp
+    r2, live, retained = world.services.r2, live_prefix(str(town.pk)), retained_prefix(str(town.pk))
+    r2.copy_snapshot(live, retained, kept)
+    r2.empty(live)
+    world.lose_host(town)
+    assert nothing_is_left_at_fly(world)
+    operation = ask_and_settle(world, town, "destroy")
+    assert (operation.state, *state(town)) == ("succeeded", "destroyed", "destroyed")
+    assert "kept by an earlier destroy" in operation.learned["report"]["backup"]
+    assert list(world.r2.retained(town.pk).snapshots) == [kept]
+    assert [(one.kind, one.snapshot) for one in Backup.objects.filter(town=town)] == [
+        ("retained", kept)
+    ]
+    ask_and_settle(world, town, "restore")
+    assert state(town) == ("running", "running")
+    assert "first work" in world.marks(town)
+    world.check()
 
 
 def test_machine_gone_but_volume_there_asks_for_recovery_first(world: World) -> None:

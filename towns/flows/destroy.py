@@ -52,7 +52,7 @@ def choose_backup(run: Run) -> Outcome:
     machine = find_machine(run)
     if machine is None and volume_loss(run) is not None:
         if newest is None:
-            return Fail("Its machine and volume are gone, and R2 holds no verified backup of it.")
+            return _take_kept(run)
         run.report(backup="the last one there is: machine and volume are gone")
         return _take(run, newest)
     if machine is None:
@@ -72,6 +72,16 @@ def _take(run: Run, snapshot: Verification) -> Outcome:
     keep_backup(run, snapshot)
     run.remember(snapshot=snapshot.timestamp)
     return _without_sync(run, snapshot.timestamp)
+
+
+def _take_kept(run: Run) -> Outcome:
+    """A database from an older backup doesn't know that the town was destroyed since."""
+    kept = run.services.r2.newest_verified(retained_prefix(str(run.town.pk)))
+    if kept is None:
+        return Fail("Its machine and volume are gone, and R2 holds no verified backup of it.")
+    run.report(backup="kept by an earlier destroy: machine and volume are gone")
+    run.remember(snapshot=kept.timestamp)
+    return _without_sync(run, kept.timestamp)
 
 
 def _without_sync(run: Run, note: str) -> Outcome:
