@@ -58,6 +58,18 @@ def test_a_good_backup_closes_the_alert(world: World) -> None:
     assert causes(town) == set()
 
 
+def test_it_says_nothing_about_what_else_had_failed(world: World) -> None:
+    town = world.running_town()
+    world.faults.fail("fly.stop_machine", Unavailable("HTTP 503"), times=None)
+    ask_and_settle(world, town, "stop")
+    world.faults.clear()
+    assert (state(town)[0], causes(town)) == ("running", {"stop_failed"})
+    assert ask_and_settle(world, town, "backup").state == "succeeded"
+    assert causes(town) == {"stop_failed"}
+    ask_and_settle(world, town, "restart")
+    assert causes(town) == set()
+
+
 def test_the_shrink_guard_holds_a_snapshot_back(world: World) -> None:
     town = world.running_town()
     data = world.volume(town).data

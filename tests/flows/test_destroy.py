@@ -1,5 +1,6 @@
 """Destroy (product.md 1.5)."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -7,8 +8,12 @@ import pytest
 from tests.world import Killed, Moment, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
 from towns import history
+from towns.flows import engine
+from towns.flows.outcome import Flow
+from towns.flows.run import Run
 from towns.models import Alert, Backup, Town
 from towns.services.errors import Unavailable
+from towns.services.r2 import live_prefix, retained_prefix
 from towns.words import Status
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +198,15 @@ def test_a_stopped_town_whose_destroy_fails_sleeps_again(world: World) -> None:
     assert town.stop_reason == "person"
 
 
+def test_a_machine_that_fell_over_unseen_runs_on_when_its_destroy_fails(world: World) -> None:
+    town = world.running_town()
+    world.fly.crash(world.machine(town))
+    world.faults.fail("sandbox.request_sync", Unavailable("HTTP 503"), times=None)
+    ask_and_settle(world, town, "destroy")
+    assert state(town) == ("running", "running")
+    assert world.machine(town).state == "started"
+
+
 def test_a_machine_stopped_behind_our_back_is_not_taken_for_our_stop(world: World) -> None:
     town = world.stopped_town()
     ask_and_settle(world, town, "start")
@@ -213,6 +227,36 @@ def test_a_machine_that_fell_over_unseen_is_awake_before_it_is_asked(world: Worl
     assert world.faults.count("sandbox.request_sync") == 1
 
 
+@pytest.mark.parametrize("clock", ["right", "behind", "silent"])
+def test_a_new_machine_that_never_started_is_not_taken_for_the_one_that_was_stopped(
+    world: World, clock: str
+) -> None:
+    """Its volume holds what was worked after the stop. Fly's clock alone is not believed."""
+    town = world.stopped_town()
+    stopped_at = newest(town, "stop").created_at
+    ask_and_settle(world, town, "start")
+    world.work(town, "not in any backup yet")
+    world.lose_machine(town)
+    ask(world, town, "restart", actor=RULE)
+    while world.faults.count("fly.create_machine") < 2:
+        world.settle(1)
+    machine = world.machine(town)
+    machine.epoch += 1  # Fly never comes to start it
+    machine.state, machine.last_start_at = "created", None
+    if clock == "right":  # our own rows are not what tells
+        earlier = stopped_at - timedelta(hours=1)
+        town.operations.exclude(kind="stop").update(created_at=earlier)
+    if clock == "behind":
+        machine.created_at = stopped_at - timedelta(seconds=60)
+    if clock == "silent":
+        machine.created_at = None  # type: ignore[assignment]
+    ask_and_settle(world, town, "destroy")
+    assert state(town)[0] == "destroyed"
+    [kept] = world.r2.retained(town.pk).snapshots.values()
+    assert "not in any backup yet" in kept.data.marks
+    world.check()
+
+
 def test_machine_and_volume_gone_the_last_snapshot_serves(world: World) -> None:
     town = world.running_town()
     world.lose_host(town)
@@ -230,6 +274,29 @@ def test_machine_and_volume_gone_and_no_backup_stops_with_the_reason(world: Worl
     ask_and_settle(world, town, "destroy")
     assert state(town)[0] == "running"
     assert "no verified backup" in event(town, "destroy_failed").reason
+
+
+def test_one_that_the_database_forgot_is_destroyed_again_from_the_backup_it_kept(
+    world: World,
+) -> None:
+    town = world.running_town()
+    kept = world.snapshots(town)[0].timestamp
+    r2, live, retained = world.services.r2, live_prefix(str(town.pk)), retained_prefix(str(town.pk))
+    r2.copy_snapshot(live, retained, kept)
+    r2.empty(live)
+    world.lose_host(town)
+    assert nothing_is_left_at_fly(world)
+    operation = ask_and_settle(world, town, "destroy")
+    assert (operation.state, *state(town)) == ("succeeded", "destroyed", "destroyed")
+    assert "kept by an earlier destroy" in operation.learned["report"]["backup"]
+    assert list(world.r2.retained(town.pk).snapshots) == [kept]
+    assert [(one.kind, one.snapshot) for one in Backup.objects.filter(town=town)] == [
+        ("retained", kept)
+    ]
+    ask_and_settle(world, town, "restore")
+    assert state(town) == ("running", "running")
+    assert "first work" in world.marks(town)
+    world.check()
 
 
 def test_machine_gone_but_volume_there_asks_for_recovery_first(world: World) -> None:
@@ -265,6 +332,27 @@ def test_kilo_3250_retries_back_off_and_staff_are_told_after_ten(world: World) -
     world.settle(2 * DAY)
     assert state(town)[0] == "destroyed"
     assert causes(town) == set()
+
+
+def test_a_worker_killed_before_it_tells_staff_loses_no_alert(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = world.running_town()
+    world.faults.fail("fly.destroy_volume", Unavailable("HTTP 500"), times=None)
+    ask(world, town, "destroy")
+    real = engine._alert_staff
+    killed: list[int] = []
+
+    def die_once(run: Run, flow: Flow, attempt: int, error: str) -> None:
+        if attempt == flow.alert_after and not killed:
+            killed.append(attempt)
+            raise Killed
+        real(run, flow, attempt, error)
+
+    monkeypatch.setattr(engine, "_alert_staff", die_once)
+    world.settle(9 * DAY)
+    assert killed == [10]
+    assert causes(town) == {"destroy_failed"}
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.DESTROYED, Status.DESTROYING}))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
-from tests.world import SHELL, Killed, Moment, TownData, World
+from tests.world import SHELL, Call, Killed, Moment, TownData, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
 from towns import automation, budgets
 from towns.flows.recover import FLOW
@@ -195,6 +195,54 @@ def test_gitpod_4671_a_lost_machine_that_comes_back_cannot_overwrite_backups(
     latest = world.r2.live(town.pk).latest
     assert latest is not None
     assert latest.generation == 2
+
+
+def test_gitpod_4671_a_lost_machine_that_comes_back_does_not_take_the_new_ones_place(
+    world: World,
+) -> None:
+    town = world.running_town()
+    old = world.machine(town)
+    world.lose_machine(town)
+    ask_and_settle(world, town, "restart", actor=RULE)
+    assert town.generation == 2
+    world.work(town, "on the new machine")
+    lost = world.lose_machine(town)
+    old.state, old.name = "stopped", "another"  # it came back, and was parked
+    world.fly.machines[old.id] = old
+    ask_and_settle(world, town, "restart", actor=RULE)
+    assert (state(town)[0], town.machine_id) == ("error", lost)
+    assert f"Machine {old.id} of an older generation is still there" in town.status_reason
+    assert causes(town) == {"recover_failed"}
+    assert old.state == "stopped"
+    world.fly.forget_machine(old.id)
+    ask_and_settle(world, town, "recover")
+    assert state(town) == ("running", "running")
+    assert "on the new machine" in world.marks(town)
+    world.check()
+
+
+def test_kilo_1993_a_machine_that_only_a_failed_recovery_made_is_adopted_by_the_next(
+    world: World,
+) -> None:
+    """The generation is raised before the machine is made: an older one may be the newest."""
+    town = world.running_town()
+    world.lose_machine(town)
+    world.faults.fail("fly.create_machine", Unavailable("lost"), moment=Moment.AFTER)
+
+    def nothing_listed(call: Call, moment: Moment) -> None:
+        if call.name == "fly.create_machine":
+            world.faults.fail("fly.list_machines", Unavailable("HTTP 503"), times=None)
+
+    world.faults.hooks.append(nothing_listed)
+    ask_and_settle(world, town, "restart", actor=RULE)
+    world.faults.hooks.clear()
+    world.faults.clear()
+    assert state(town)[0] == "error"
+    Town.objects.filter(pk=town.pk).update(generation=3)  # a further try came to nothing
+    ask_and_settle(world, town, "recover")
+    assert state(town) == ("running", "running")
+    assert list(world.fly.machines) == [town.machine_id]
+    world.check()
 
 
 @pytest.mark.parametrize("call", ["fly.create_volume", "fly.create_machine"])

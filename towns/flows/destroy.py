@@ -25,10 +25,16 @@ from towns.flows.volumes import remove_volume
 from towns.models import Backup, Operation
 from towns.services.fly import Machine
 from towns.services.r2 import Verification, live_prefix, retained_prefix
-from towns.words import DesiredState, OperationKind, OperationState
+from towns.words import DesiredState, OperationKind, OperationState, Status
 
 SYNC_ROUNDS = 3
 SYNC_RETRY_SECONDS = 60
+WAKING = (
+    OperationKind.START,
+    OperationKind.RESTART,
+    OperationKind.RECOVER,
+    OperationKind.RESTORE,
+)
 
 
 def choose_backup(run: Run) -> Outcome:
@@ -46,7 +52,7 @@ def choose_backup(run: Run) -> Outcome:
     machine = find_machine(run)
     if machine is None and volume_loss(run) is not None:
         if newest is None:
-            return Fail("Its machine and volume are gone, and R2 holds no verified backup of it.")
+            return _take_kept(run)
         run.report(backup="the last one there is: machine and volume are gone")
         return _take(run, newest)
     if machine is None:
@@ -68,19 +74,35 @@ def _take(run: Run, snapshot: Verification) -> Outcome:
     return _without_sync(run, snapshot.timestamp)
 
 
+def _take_kept(run: Run) -> Outcome:
+    """A database from an older backup doesn't know that the town was destroyed since."""
+    kept = run.services.r2.newest_verified(retained_prefix(str(run.town.pk)))
+    if kept is None:
+        return Fail("Its machine and volume are gone, and R2 holds no verified backup of it.")
+    run.report(backup="kept by an earlier destroy: machine and volume are gone")
+    run.remember(snapshot=kept.timestamp)
+    return _without_sync(run, kept.timestamp)
+
+
 def _without_sync(run: Run, note: str) -> Outcome:
     run.remember(sync_failed="not needed", no_sync=True)
     return Done(note)
 
 
 def _made_during_last_stop(run: Run, machine: Machine, snapshot: Verification) -> bool:
-    """Whether its stop was ours, came after its last start, and the snapshot is not older."""
+    """Whether its stop was ours, nothing can have run since, and the snapshot is not older.
+
+    A machine that has not started yet may be a new one on a volume with later work.
+    """
     stop = Operation.objects.filter(
         town=run.town, kind=OperationKind.STOP, state=OperationState.SUCCEEDED
     ).first()
     if stop is None or snapshot.created_at is None:
         return False
-    if machine.last_start_at is not None and machine.last_start_at > stop.created_at:
+    began = machine.last_start_at or machine.created_at
+    if began is None or began > stop.created_at:
+        return False
+    if run.town.operations.filter(kind__in=WAKING, created_at__gt=stop.created_at).exists():
         return False
     return snapshot.created_at >= stop.created_at
 
@@ -189,16 +211,22 @@ def destroy_volume(run: Run) -> Outcome:
 
 def sleep_again(run: Run) -> Outcome:
     """A town that was only started for its last backup is stopped again when it lives on."""
-    if not run.learned.get("started_for_sync"):
+    if not _slept(run):
         return Done("not needed")
     return stop_machine(run)
 
 
 def await_asleep(run: Run) -> Outcome:
     """Wait until it is stopped again."""
-    if not run.learned.get("started_for_sync"):
+    if not _slept(run):
         return Done("not needed")
     return await_stopped(run)
+
+
+def _slept(run: Run) -> bool:
+    """Whether its last backup woke it. A machine that fell over unseen was not meant to sleep."""
+    was_stopped = run.operation.status_before == Status.STOPPED
+    return was_stopped and bool(run.learned.get("started_for_sync"))
 
 
 def discarded(run: Run) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from towns import alerts
 from towns.flows import finish
@@ -93,14 +94,15 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
         case Retry(error, seconds, back_to):
             attempt = operation.attempt + 1
             pause = flow.wait_after(attempt) if seconds is None else seconds
-            _release(
-                run,
-                due_at=_due(run, flow, pause),
-                message=error,
-                attempt=attempt,
-                step=back_to or operation.step,
-            )
-            _alert_staff(run, flow, attempt, error)
+            with transaction.atomic():  # or a worker killed in between would lose the alert
+                _release(
+                    run,
+                    due_at=_due(run, flow, pause),
+                    message=error,
+                    attempt=attempt,
+                    step=back_to or operation.step,
+                )
+                _alert_staff(run, flow, attempt, error)
         case Fail(reason, called_off):
             return _fail(run, flow, reason, called_off=called_off)
         case HandOver(kind, reason):

@@ -232,11 +232,12 @@ def _resolve_alerts(town: Town, operation: Operation, now: datetime) -> None:
     causes = [f"{operation.kind}_failed"]
     if operation.kind == OperationKind.DRILL:
         causes.append("corrupt_snapshot")  # its newest snapshot was seen to restore
-    if town.status == Status.RUNNING:
+    arrived = TRANSITIONS[OperationKind(operation.kind)].then  # a backup or a drill: nowhere
+    if arrived == Status.RUNNING:
         kinds = ("provision", "start", "restart", "recover", "stop", "destroy")
         causes += [f"{kind}_failed" for kind in kinds]
         causes += ["restart_limit", "machine_gone"]
-    elif town.status == Status.DESTROYED:  # what is left at Fly is still news
+    elif arrived == Status.DESTROYED:  # what is left at Fly is still news
         standing = Alert.objects.filter(town=town, resolved_at=None).exclude(cause="old_volume")
         causes += standing.values_list("cause", flat=True)
     alerts.resolve_alerts(

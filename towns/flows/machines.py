@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
+from django.db import transaction
 
 from towns import addresses
 from towns.flows.outcome import Done, Fail, HandOver, Outcome, Retry, Wait
 from towns.flows.run import Run
+from towns.models import Operation
 from towns.readable import duration
 from towns.services.errors import CapacityError, Conflict, NotFound
 from towns.services.fly import Machine, MachineSpec
@@ -26,7 +28,8 @@ NOTHING_TO_STOP = (
 
 
 def find_machine(run: Run) -> Machine | None:
-    """The town's machine; None only when it is provably absent. Adopts one that isn't recorded."""
+    """The town's machine; None only when it is provably absent. Adopts one that isn't recorded,
+    unless a newer one has taken its place: that one's work isn't on it, and it is fenced."""
     if run.town.machine_id:
         try:
             machine = run.services.fly.get_machine(run.town.machine_id)
@@ -36,7 +39,9 @@ def find_machine(run: Run) -> Machine | None:
             pass
     found = _newest_by_metadata(run)
     if found is not None and found.id != run.town.machine_id:
-        run.save_town(machine_id=found.id)
+        if _was_replaced(run, found):
+            return None
+        _keep(run, found)
         run.record("machine_adopted", f"Machine {found.id} is this town's, but wasn't recorded.")
     return found
 
@@ -52,6 +57,22 @@ def _generation(machine: Machine) -> int:
     return int(text) if text.isdigit() else 0
 
 
+@transaction.atomic
+def _keep(run: Run, machine: Machine, **fields: Any) -> None:
+    """Save whose machine it is, and that the town has had one of this generation."""
+    run.save_town(machine_id=machine.id, **fields)
+    run.remember(machine_generation=_generation(machine))
+
+
+def _was_replaced(run: Run, machine: Machine) -> bool:
+    """Whether the town has had a machine of a newer generation. The town's own number doesn't say
+    so: it is raised before the new machine is made, which may have come to nothing."""
+    newer = Operation.objects.filter(
+        town=run.town, learned__machine_generation__gt=_generation(machine)
+    )
+    return newer.exists()
+
+
 def ensure_machine(run: Run) -> Outcome:
     """Make the town's machine of this generation, or adopt it if it was made but not saved."""
     machine = _newest_by_metadata(run)
@@ -64,7 +85,7 @@ def ensure_machine(run: Run) -> Outcome:
             return _adopt_namesake(run, error.existing_id)
     if _generation(machine) < run.town.generation:
         return Retry(f"Machine {machine.id} of an older generation is still there.")
-    run.save_town(machine_id=machine.id, image=settings.GASTOWN_SANDBOX_IMAGE)
+    _keep(run, machine, image=settings.GASTOWN_SANDBOX_IMAGE)
     return Done(machine.id)
 
 
