@@ -22,6 +22,8 @@ from towns.services.fly_types import Machine
 from towns.sweeps import health, idle, planning
 from towns.words import OperationKind, Status
 
+from .plan import Plan, make_plan
+
 Steps = dict[str, Callable[[Run], Outcome]]
 
 
@@ -171,11 +173,17 @@ def told_secrets() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A defect, the fleet that it shows in, and whether the database itself refuses it."""
+    """A defect, the histories that it shows in, and whether the database itself refuses it."""
 
     defect: Callable[[], AbstractContextManager[None]]
     towns: int = 4
+    hours: float = 1
+    busy: float = 8
     refused: bool = False
+
+    def plan(self, seed: int) -> Plan:
+        """One of the histories."""
+        return make_plan(seed, towns=self.towns, hours=self.hours, busy=self.busy)
 
 
 MUTATIONS: dict[int, Mutation] = {
@@ -188,7 +196,7 @@ MUTATIONS: dict[int, Mutation] = {
     7: Mutation(status_without_event, refused=True),
     8: Mutation(endless_leases),
     9: Mutation(restart_storm, towns=30),
-    10: Mutation(forgotten_wishes),
+    10: Mutation(forgotten_wishes, towns=10, hours=0.5, busy=30),
     11: Mutation(told_secrets),
 }
 """By the invariant that each of them breaks."""

@@ -3,7 +3,6 @@
 import pytest
 
 from .mutations import MUTATIONS
-from .plan import make_plan
 from .shrink import outcome
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
@@ -20,7 +19,7 @@ def test_a_defect_is_found(invariant: int) -> None:
     others = set()
     with mutation.defect():
         for seed in range(SEEDS):
-            found = outcome(make_plan(seed, towns=mutation.towns, hours=1, busy=8))
+            found = outcome(mutation.plan(seed))
             if found is None:
                 continue
             if found.invariant == invariant or (
