@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 
 from towns.models import LifecycleEvent, Operation, Town
+from towns.rows import read_row
 from towns.words import Status
 
 
@@ -47,7 +48,7 @@ def lock_town(town_id: UUID) -> Town:
     Whoever locks an operation's row too locks the town's first, so that no two wait for each
     other.
     """
-    return Town.objects.select_for_update(no_key=True).get(pk=town_id)
+    return read_row(Town, town_id, lock=True)
 
 
 def new_event(

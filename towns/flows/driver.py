@@ -49,15 +49,14 @@ def claim(
     until = now + timedelta(seconds=settings.GASTOWN_LEASE_SECONDS)
     with transaction.atomic():
         skip = connection.features.has_select_for_update_skip_locked
-        ids = list(
-            due.select_for_update(skip_locked=skip, no_key=True).values_list("pk", flat=True)[
-                :limit
-            ]
-        )
-        due.filter(pk__in=ids).order_by().update(
-            lease_owner=owner, lease_until=until, lease_number=F("lease_number") + 1
-        )
-        return list(Operation.objects.filter(pk__in=ids).select_related("town__owner"))
+        claimed = list(due.select_for_update(skip_locked=skip, no_key=True)[:limit])
+        lease = {"lease_owner": owner, "lease_until": until}
+        ids = [operation.pk for operation in claimed]
+        Operation.objects.filter(pk__in=ids).update(**lease, lease_number=F("lease_number") + 1)
+    for operation in claimed:
+        operation.lease_number += 1
+        operation.lease_owner, operation.lease_until = owner, until
+    return claimed
 
 
 def worker_name() -> str:

@@ -13,7 +13,8 @@ from towns.flows.begin import deadline_of
 from towns.flows.outcome import Done, Fail, Flow, HandOver, Outcome, Retry, Step, Wait
 from towns.flows.registry import flow_of
 from towns.flows.run import LeaseLost, Run
-from towns.models import Operation
+from towns.models import Operation, Town
+from towns.rows import read_row
 from towns.services import Services
 from towns.services.errors import RateLimited, ServiceError
 from towns.words import BESIDE, DesiredState, OperationKind
@@ -21,6 +22,7 @@ from towns.words import BESIDE, DesiredState, OperationKind
 log = logging.getLogger(__name__)
 LAST_LOOK_PATIENCE = timedelta(minutes=1)
 """How long a look at the deadline may be put off because we ask too often."""
+LONGEST_PATIENCE_SECONDS = 10
 UNDO_ALERT_AFTER = 10
 """Failed attempts to clean up after a failure, which has no deadline, before staff are alerted."""
 STEPS_AT_A_TIME = 20
@@ -32,11 +34,13 @@ def run_claimed(operation: Operation, services: Services) -> None:
 
     Between two steps nothing is held in memory that the row doesn't say.
     """
+    operation.town = read_row(Town, operation.town_id)
     run = Run(operation=operation, town=operation.town, services=services)
     try:
         for _ in range(STEPS_AT_A_TIME):
             if not _advance(run):
                 return
+            run.reload_town()
         _release(run, due_at=run.now)
     except LeaseLost:
         log.warning("operation %s was taken over by another worker", operation.pk)
@@ -50,7 +54,6 @@ def _advance(run: Run) -> bool:
     3. Save the outcome, if the lease is still ours.
     """
     operation, flow = run.operation, flow_of(run.operation.kind)
-    run.reload_town()
     if run.town.desired_state == DesiredState.DESTROYED and operation.kind not in (
         OperationKind.DESTROY,
         OperationKind.RESTORE,

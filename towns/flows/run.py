@@ -8,7 +8,9 @@ from django.db import transaction
 
 from towns import history
 from towns.models import Operation, Town
+from towns.rows import reload_row, update_row
 from towns.services import Services
+from towns.words import OperationState
 
 
 class LeaseLost(Exception):
@@ -41,10 +43,12 @@ class Run:
 
     def save_operation(self, **fields: Any) -> None:
         """Save fields of the operation, if the lease is still ours; else LeaseLost."""
-        mine = Operation.objects.filter(
-            pk=self.operation.pk, lease_number=self.operation.lease_number, state="open"
-        )
-        if mine.update(**fields) != 1:
+        mine = {
+            "id": self.operation.pk,
+            "lease_number": self.operation.lease_number,
+            "state": OperationState.OPEN,
+        }
+        if not update_row(Operation, mine, fields):
             raise LeaseLost(str(self.operation.pk))
         for name, value in fields.items():
             setattr(self.operation, name, value)
@@ -62,7 +66,7 @@ class Run:
         """Save fields of the town (never its status), if the lease is still ours."""
         history.lock_town(self.town.pk)  # before the operation's row: one order for everybody
         self.save_operation(lease_owner=self.operation.lease_owner)
-        Town.objects.filter(pk=self.town.pk).update(**fields)
+        update_row(Town, {"id": self.town.pk}, fields)
         for name, value in fields.items():
             setattr(self.town, name, value)
 
@@ -82,4 +86,4 @@ class Run:
 
     def reload_town(self) -> None:
         """Read the town again: a person may have changed their mind meanwhile."""
-        self.town.refresh_from_db()
+        reload_row(self.town)
