@@ -1,10 +1,11 @@
 """No state without an exit (product.md 1.7): each passing status ends, and destroy works in it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from tests.world import SHELL, World
+from tests.world import SHELL, Call, Moment, World
 from tests.world.asking import RULE, ask, causes, event, newest, state
 from towns import automation
 from towns.flows.driver import claim
@@ -191,6 +192,24 @@ def test_no_pause_reaches_beyond_the_deadline(world: World) -> None:
     assert operation.deadline_at is not None
     assert operation.finished_at - operation.deadline_at <= timedelta(minutes=1, seconds=5)
     assert state(town)[0] == "error"
+
+
+def test_what_takes_long_is_looked_at_less_and_less_often(world: World) -> None:
+    town = world.stopped_town()
+    world.pace.boot = 200
+    ask(world, town, "start")
+    looks: set[datetime] = set()
+
+    def look(call: Call, moment: Moment) -> None:
+        if call.name == "fly.get_machine":
+            looks.add(world.now)
+
+    world.faults.hooks.append(look)
+    world.settle()
+    assert state(town)[0] == "running"
+    pauses = [(later - at).total_seconds() for at, later in pairwise(sorted(looks))]
+    assert (pauses[1], max(pauses)) == (1, 10)
+    assert 30 < len(pauses) < 60
 
 
 def test_kilocode_6741_a_stop_whose_machine_is_gone_at_the_deadline_does_not_run_again(

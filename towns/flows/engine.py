@@ -93,7 +93,7 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
         case Done(note):
             return _next_step(run, flow, note)
         case Wait(seconds, why):
-            _release(run, due_at=_due(run, flow, seconds), message=why)
+            _release(run, due_at=_due(run, flow, max(seconds, _patience(run))), message=why)
         case Retry(error, seconds, back_to):
             attempt = operation.attempt + 1
             pause = flow.wait_after(attempt) if seconds is None else seconds
@@ -111,6 +111,16 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
         case HandOver(kind, reason):
             finish.hand_over(run, kind, reason)
     return False
+
+
+def _patience(run: Run) -> float:
+    """Seconds until the next look at what a step waits for: a tenth of its wait so far.
+
+    A machine that boots in 5 s is seen at once; one that takes minutes isn't asked for each second.
+    """
+    log, created_at = run.operation.log, run.operation.created_at
+    since = datetime.fromisoformat(log[-1]["at"]) if log else created_at
+    return min((run.now - since).total_seconds() / 10, LONGEST_PATIENCE_SECONDS)
 
 
 def _due(run: Run, flow: Flow, seconds: float) -> datetime:

@@ -9,7 +9,6 @@ from towns.policy import judge
 from towns.probe import HealthReport
 from towns.words import CheckResult
 
-SOON_SECONDS = 60
 RESTORE_PATIENCE_SECONDS = 90
 """How long a sandbox may say `failed` while R2 answers us: it tries again every 30 s."""
 
@@ -30,7 +29,7 @@ def await_healthy(run: Run) -> Outcome:
         return fallen
     judgement = judge(probe, town_id=str(run.town.pk), machine_id=run.town.machine_id)
     if judgement.result != CheckResult.OK or report is None:
-        return Wait(_pause(run), f"Not healthy yet: {judgement.reason}")
+        return Wait(1, f"Not healthy yet: {judgement.reason}")
     if report.draining:
         return Wait(1, "The sandbox is still shutting down.")
     _keep_report(run, report, probe.latency_ms)
@@ -41,12 +40,6 @@ def _fallen(run: Run) -> Outcome | None:
     """Nothing answers: a machine that is gone or fell over meanwhile won't answer later either."""
     machine = find_machine(run)
     return await_started(run) if machine is None or machine.state in RESTING else None
-
-
-def _pause(run: Run) -> float:
-    """Look every second while it should be there any moment, and less often later."""
-    waited = (run.now - run.operation.created_at).total_seconds()
-    return 1 if waited < SOON_SECONDS else 5
 
 
 def _failed_restore(run: Run, report: HealthReport) -> Outcome:

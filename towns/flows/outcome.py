@@ -19,7 +19,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is wrong; look again in `seconds`."""
+    """Nothing is wrong; look again in `seconds`, and later the longer it takes."""
 
     seconds: float
     why: str
