@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm crash-points requirements clean simulate soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -44,17 +44,22 @@ crash-points: setup
 storm: setup
 	$(BIN)/python -m tests.e2e.storm
 
-# Lives through fresh seeds in a simulated world; `make simulate SEEDS=500 HOURS=12 TOWNS=40`.
+# Lives through fresh seeds in a simulated world: few towns with much trouble. BUSY: events per town and hour.
 SEEDS ?= 200
 TOWNS ?= 8
 HOURS ?= 2
+BUSY ?= 4
 simulate: setup
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --towns $(TOWNS) --hours $(HOURS) --busy 4
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --towns $(TOWNS) --hours $(HOURS) --busy $(BUSY)
+
+# 10,000 town-days in fleets that live more calmly.
+town-days: setup
+	$(BIN)/python -m tests.simulation --seeds 500 --towns 100 --hours 4.8 --busy 0.15 --keep-going
 
 # The same for hours: SECONDS_LONG=36000.
 SECONDS_LONG ?= 3600
 soak: setup
-	$(BIN)/python -m tests.simulation --seeds 1000000 --towns $(TOWNS) --hours $(HOURS) --busy 4 --seconds $(SECONDS_LONG)
+	$(BIN)/python -m tests.simulation --seeds 1000000 --towns $(TOWNS) --hours $(HOURS) --busy $(BUSY) --seconds $(SECONDS_LONG)
 
 # Pin anew what requirements.in and requirements-dev.in ask for.
 requirements: setup

@@ -1,6 +1,8 @@
 """The command line of the simulation: seeds in, figures out, or the shortest failing history."""
 
 import argparse
+import functools
+import gc
 import os
 import secrets
 import sys
@@ -9,8 +11,12 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ def _results(first: int, args: argparse.Namespace) -> Iterator[Result]:
                 future.cancel()
 
 
+@functools.cache
 def prepare() -> None:
     """A database in memory for this process, with its tables made."""
     os.environ["DATABASE_URL"] = "sqlite:///:memory:"
@@ -101,6 +108,7 @@ def prepare() -> None:
     from django.db import connection
 
     settings.DATABASES["default"]["TEST"] = {"NAME": None}
+    settings.DEBUG = False  # or each statement is kept, and told twice to the database
     settings.LOGGING_CONFIG = None
     import logging
 
@@ -110,37 +118,48 @@ def prepare() -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     connection.settings_dict["NAME"] = ":memory:"
     call_command("migrate", verbosity=0)
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _run(seed: int, towns: int, hours: float, busy: float) -> Result:
     from .plan import make_plan
-    from .shrink import outcome
 
     plan = make_plan(seed, towns=towns, hours=hours, busy=busy)
-    violation = outcome(plan)
+    violation = _fleet(towns).outcome(plan)
     return Result(seed, plan.town_days, len(plan.events), str(violation or ""))
+
+
+@functools.cache
+def _fleet(towns: int) -> "Fleet":
+    """It is there as long as this process."""
+    from .fleet import Fleet
+
+    fleet = Fleet(towns).__enter__()
+    gc.collect()
+    gc.freeze()
+    return fleet
 
 
 def _tell_shortest(seed: int, args: argparse.Namespace) -> None:
     prepare()
     from .plan import make_plan
-    from .shrink import outcome, shortest_history
+    from .shrink import shortest_history
 
     plan = make_plan(seed, towns=args.towns, hours=args.hours, busy=args.busy)
-    violation = outcome(plan)
+    fleet = _fleet(args.towns)
+    violation = fleet.outcome(plan)
     if violation is None:
         print(f"seed {seed} does not fail here: what differs?")
         return
-    print(shortest_history(plan, violation))
+    print(shortest_history(plan, violation, fleet.outcome))
 
 
 def _replay(seed: int, args: argparse.Namespace) -> int:
     prepare()
     from .plan import make_plan
-    from .shrink import outcome
 
     plan = make_plan(seed, towns=args.towns, hours=args.hours, busy=args.busy)
     numbers = [int(number) for number in args.only.split(",") if number.strip()]
-    violation = outcome(plan.only(numbers))
+    violation = _fleet(args.towns).outcome(plan.only(numbers))
     print(violation or "no violation")
     return 1 if violation else 0

@@ -11,8 +11,9 @@ from towns import actions, automation, held, interactions, orphans
 from towns.actions import NotAllowed
 from towns.changes import validated_changes, validated_window
 from towns.history import Actor
-from towns.models import Backup, Freeze, Operation, Orphan, Town
+from towns.models import Alert, Backup, Freeze, Operation, Orphan, Town
 from towns.services.errors import ServiceError
+from towns.sweeps.reconcile import DOUBT, sweep_reconcile
 from towns.words import DesiredState, InteractionKind, OperationState, Status
 
 from .plan import Event
@@ -197,6 +198,12 @@ def confirm_orphans(sim: "Simulation", town: Town, event: Event) -> None:
             sim.truth.volume_confirmed(sim.world, orphan.fly_id)
 
 
+def confirm_gone(sim: "Simulation", town: Town, event: Event) -> None:
+    """Staff name a town whose machine or volume is not believed to be lost, since many are."""
+    if Alert.objects.filter(cause=DOUBT, resolved_at=None).exists():
+        sweep_reconcile(sim.ours.hosts[0], towns=[town])
+
+
 def accept_held(sim: "Simulation", town: Town, event: Event) -> None:
     """Staff accept the small snapshot."""
     for backup in Backup.objects.filter(town=town, held=True, gone_at=None, dropped_at=None):
@@ -234,6 +241,7 @@ DEEDS: dict[str, Deed] = {
     "from_backup": from_backup,
     "window": window,
     "confirm_orphans": confirm_orphans,
+    "confirm_gone": confirm_gone,
     "accept_held": accept_held,
     "drop_held": drop_held,
     "discard": discard,

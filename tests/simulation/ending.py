@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from towns.addresses import town_key
+from towns.addresses import town_key, volume_name
 from towns.models import (
     Alert,
     Delivery,
@@ -111,8 +111,11 @@ def nothing_is_left(sim: "Simulation") -> None:
         raise Violation(6, f"drills have left machines over: {drills}")
     recorded = set(Town.objects.exclude(volume_id="").values_list("volume_id", flat=True))
     listed = set(Orphan.objects.values_list("fly_id", flat=True))
+    without = Town.objects.exclude(status=Status.DESTROYED).filter(volume_id="")
+    adoptable = {volume_name(town) for town in without}
     for volume in fly.volumes.values():
-        # Recovery leaves an old volume to staff; an empty one was made and forgotten.
-        left = volume.id in listed and volume.data is not None
+        # Recovery leaves an old volume to staff; an empty one was made and forgotten, but for what
+        # the next operation of a town that could not be made adopts.
+        left = volume.id in listed if volume.data is not None else volume.name in adoptable
         if volume.id not in recorded and volume.state == "created" and not left:
             raise Violation(6, f"volume {volume.id} ({volume.name}) belongs to no row")

@@ -68,6 +68,7 @@ STAFF = {
     "drill": 2,
     "window": 1,
     "confirm_orphans": 2,
+    "confirm_gone": 1,
     "accept_held": 1,
     "drop_held": 1,
 }

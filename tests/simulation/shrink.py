@@ -4,24 +4,12 @@ from collections.abc import Callable
 
 from .checker import Violation
 from .plan import Plan
-from .simulation import Simulation
 
 Run = Callable[[Plan], Violation | None]
 
 
-def outcome(plan: Plan) -> Violation | None:
-    """Live through a plan; the violation that it comes to, or None."""
-    try:
-        Simulation(plan).run()
-    except Violation as violation:
-        return violation
-    except Exception as error:  # noqa: BLE001  (whatever our code raises here is a defect)
-        return Violation(0, f"an unexpected error: {type(error).__name__}: {error}")
-    return None
-
-
 def shrink(
-    plan: Plan, violation: Violation, *, tries: int = 300, run: Run = outcome
+    plan: Plan, violation: Violation, run: Run, *, tries: int = 300
 ) -> tuple[list[int], Violation]:
     """Numbers of the events that suffice, and what they come to, after at most so many `tries`.
 
@@ -47,9 +35,9 @@ def shrink(
     return kept, last
 
 
-def shortest_history(plan: Plan, violation: Violation) -> str:
+def shortest_history(plan: Plan, violation: Violation, run: Run) -> str:
     """The shortest history that breaks the same invariant, as text, and how to replay it."""
-    kept, last = shrink(plan, violation)
+    kept, last = shrink(plan, violation, run)
     numbers = ",".join(map(str, kept))
     found = f"the shortest history of seed {plan.seed} found: {len(kept)} of {len(plan.events)}"
     return "\n".join(

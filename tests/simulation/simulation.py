@@ -1,29 +1,22 @@
 """Lives through a plan: days of virtual time with real flows, sweeps and rows."""
 
 import heapq
-import logging
-import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.test import override_settings
 
 from tests.world import START, Call, Killed, Moment, World
 from towns import actions
-from towns.models import Drill, Operation, Town
+from towns.models import Town
 from towns.words import Status
 
 from .checker import Checker, Violation
-from .commits import watched_commits
 from .deeds import DEEDS, OWNER
 from .ending import all_is_well, nothing_is_left
 from .ours import NextDue, Ours
@@ -34,23 +27,27 @@ from .truth import Truth
 GRACE_SECONDS = 15 * 60
 """Invariant 10: so long after the last trouble every town is as desired, or in error."""
 TAIL_SECONDS = 3 * 24 * 3600
+SETTLE_SECONDS = 40 * 60
+"""So long that a town that nobody uses has been stopped."""
 REGIONS = ("ams", "iad")
 EVERYTHING = {**DEEDS, **TROUBLES}
 
 
 class Simulation:
-    """One history. `run` raises Violation as soon as an invariant doesn't hold."""
+    """One history: a fleet settles, and then lives through a plan. Both raise Violation as soon as
+    an invariant doesn't hold."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.world = World(plan.seed)
+    def __init__(self, towns: int) -> None:
+        self.plan = Plan(0, towns, 0, 0, ())
+        self.world = World(0)
         self.ours = Ours(self.world, self._plan)
         self.truth = Truth()
         self.towns: list[UUID] = []
         self.marks = 0
         self.seq = 0
         self.checker = Checker(self)
-        self._watch = _Watch()
+        self.unexpected: list[str] = []
+        """What our code has logged as an error."""
         self._armed: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = 0
@@ -63,38 +60,32 @@ class Simulation:
         """The time as the host says that people's requests come to."""
         return self.ours.now
 
-    def run(self) -> None:
-        """Live through the plan, mend everything, and see that all is well in time."""
-        chunk = 3 if self.plan.seed % 3 == 0 else 500
-        logging.getLogger("towns").addHandler(self._watch)
-        try:
-            with (
-                override_settings(GASTOWN_SWEEP_CHUNK_SIZE=chunk, GASTOWN_DRILLS_PER_DAY=24),
-                _ids_of_the_seed(self.plan.seed),
-                transaction.atomic(),
-            ):
-                with watched_commits(self._at_commit):
-                    self._live()
-                transaction.set_rollback(True)
-        finally:
-            logging.getLogger("towns").removeHandler(self._watch)
-
-    def _live(self) -> None:
+    def settle(self) -> None:
+        """Make the towns, in peace: some have fallen asleep when it ends, others are in use."""
         self.world.faults.hooks.append(self._at_call)
         # After its last sync a destroyed town only shuts down: no work is lost by it.
         self.world.r2.forgiven.add("gt down")
         for _ in range(self.plan.towns):
             self.create_town()
         ours = self.ours
-        self._periodic(0, settings.GASTOWN_HEALTH_PERIOD_SECONDS, ours.sweep_health)
-        self._periodic(5, settings.GASTOWN_IDLE_PERIOD_SECONDS, ours.sweep_idle)
-        self._periodic(20, settings.GASTOWN_RECONCILE_PERIOD_SECONDS, ours.sweep_reconcile)
-        self._periodic(40, settings.GASTOWN_BACKUPS_PERIOD_SECONDS, ours.sweep_backups)
+        self._periodic(0, "GASTOWN_HEALTH_PERIOD_SECONDS", ours.sweep_health)
+        self._periodic(5, "GASTOWN_IDLE_PERIOD_SECONDS", ours.sweep_idle)
+        self._periodic(10, "GASTOWN_RECONCILE_PERIOD_SECONDS", ours.sweep_reconcile)
+        self._periodic(40, "GASTOWN_BACKUPS_PERIOD_SECONDS", ours.sweep_backups)
         self._periodic(30, 120, ours.deliver)
-        begins = 60.0  # the first towns are made in peace
-        for event in self.plan.events:
-            self._plan(begins + event.at, partial(self._happen, event))
-        ends = begins + self.plan.hours * 3600
+        for number in range(self.plan.towns):
+            if number % 3:
+                event = Event(0, "visit", number)
+                self._plan(60 * (10 + number % 25), partial(self._happen, event))
+        self._go_on(SETTLE_SECONDS)
+
+    def live(self, plan: Plan) -> None:
+        """Live through the plan, mend everything, and see that all is well in time."""
+        self.plan = plan
+        self.world.rng.seed(plan.seed)
+        for event in plan.events:
+            self._plan(SETTLE_SECONDS + event.at, partial(self._happen, event))
+        ends = SETTLE_SECONDS + plan.hours * 3600
         self._go_on(ends)
         self._mend()
         self._go_on(ends + GRACE_SECONDS)
@@ -108,10 +99,15 @@ class Simulation:
         """What is still being destroyed, or left over by a drill, goes in the days after."""
         self.world.pace.beats = False
         self._plan(begins + 600, self.ours.sweep_backups)
+        self._plan(begins + 700, self._confirm_what_is_gone)
         self._plan(begins + 900, self.ours.sweep_reconcile)
         self._go_on(begins + 3600)
         if NextDue()() is not None:
             self._go_on(begins + TAIL_SECONDS)
+
+    def _confirm_what_is_gone(self) -> None:
+        for town in Town.objects.exclude(status=Status.DESTROYED).select_related("owner"):
+            DEEDS["confirm_gone"](self, town, Event(0, "confirm_gone"))
 
     def _go_on(self, ends: float) -> None:
         end = START + timedelta(seconds=ends)
@@ -131,7 +127,8 @@ class Simulation:
             else:
                 self.ours.drive()
             self.checker.after()
-            self._watch.check()
+            if self.unexpected:
+                raise Violation(0, f"an unexpected error: {self.unexpected[0]}")
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Have something happen in so many seconds."""
@@ -157,11 +154,13 @@ class Simulation:
         when = START + timedelta(seconds=seconds)
         heapq.heappush(self._agenda, (when, self._numbers, action))
 
-    def _periodic(self, first: float, period: float, action: Callable[[], None]) -> None:
-        self._plan(first, partial(self._again, first, period, action))
+    def _periodic(self, at: float, period: str | float, action: Callable[[], None]) -> None:
+        """From then on, after each so many seconds, or as many as the named setting says."""
+        self._plan(at, partial(self._again, at, period, action))
 
-    def _again(self, at: float, period: float, action: Callable[[], None]) -> None:
-        self._plan(at + period, partial(self._again, at + period, period, action))
+    def _again(self, at: float, period: str | float, action: Callable[[], None]) -> None:
+        seconds = getattr(settings, period) if isinstance(period, str) else period
+        self._periodic(at + seconds, period, action)
         if not self.ours.is_off:
             action()
 
@@ -176,7 +175,8 @@ class Simulation:
         town = Town.objects.select_related("owner").get(pk=self.towns[event.town % len(self.towns)])
         EVERYTHING[what](self, town, replace(event, what=what))
 
-    def _at_commit(self, moment: Moment) -> None:
+    def at_commit(self, moment: Moment) -> None:
+        """A transaction of ours is about to be committed, or just was."""
         self._whatever_is_armed(COMMIT, moment)
 
     def _at_call(self, call: Call, moment: Moment) -> None:
@@ -257,26 +257,6 @@ class Simulation:
             self.truth.rested(town.pk)
 
 
-@contextmanager
-def _ids_of_the_seed(seed: int) -> Iterator[None]:
-    """Rows are found in the order of their ids: for a replay they have to be the same."""
-    rng = random.Random(seed)
-    fields = [model._meta.get_field("id") for model in (Town, Operation, Drill)]
-    before = [field.default for field in fields]
-    try:
-        for field in fields:
-            _set_default(field, lambda: UUID(int=rng.getrandbits(128), version=4))
-        yield
-    finally:
-        for field, default in zip(fields, before, strict=True):
-            _set_default(field, default)
-
-
-def _set_default(field: Any, default: Callable[[], UUID]) -> None:
-    field.default = default
-    field.__dict__.pop("_get_default", None)  # Django keeps it once it was asked for
-
-
 def _fitting(event: Event) -> str:
     """An error that such a call can have: what was refused had no effect."""
     room = event.call in ("fly.create_machine", "fly.start_machine", "fly.create_volume")
@@ -286,20 +266,3 @@ def _fitting(event: Event) -> str:
     if event.detail == "capacity" and not room:
         return "unavailable"
     return event.detail
-
-
-class _Watch(logging.Handler):
-    """Whatever our code calls unexpected is a defect."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.seen: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info:
-            self.seen.append(f"{record.getMessage()}: {self.format(record)[-1500:]}")
-
-    def check(self) -> None:
-        """Raise Violation for what was logged."""
-        if self.seen:
-            raise Violation(0, f"an unexpected error: {self.seen[0]}")

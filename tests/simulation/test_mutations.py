@@ -2,8 +2,8 @@
 
 import pytest
 
+from .fleet import Fleet
 from .mutations import MUTATIONS
-from .shrink import outcome
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 SEEDS = 200
@@ -17,9 +17,9 @@ def test_every_invariant_has_its_defect() -> None:
 def test_a_defect_is_found(invariant: int) -> None:
     mutation = MUTATIONS[invariant]
     others = set()
-    with mutation.defect():
+    with Fleet(mutation.towns) as fleet, mutation.defect():
         for seed in range(SEEDS):
-            found = outcome(mutation.plan(seed))
+            found = fleet.outcome(mutation.plan(seed))
             if found is None:
                 continue
             if found.invariant == invariant or (
