@@ -29,7 +29,7 @@ def read_row(model: type[M], key: Any, *, lock: bool = False) -> M:
         cursor.execute(sql, [_value(model._meta.pk, key, connection)])
         row = cursor.fetchone()
     if row is None:
-        unknown: type[Exception] = model.DoesNotExist  # type: ignore[attr-defined]
+        unknown: type[Exception] = model.DoesNotExist  # type: ignore[attr-defined]  # no stub
         raise unknown(f"There is no {model._meta.verbose_name} {key}.")
     (values,) = compiler.apply_converters([row], converters)
     return model.from_db(connection.alias, _names(model), values)
