@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.world import Killed, Moment, World
+from tests.world import Call, Killed, Moment, World
 from tests.world.asking import RULE, ask, ask_and_settle, causes, event, newest, state
 from towns import history
 from towns.flows import engine
@@ -23,6 +23,18 @@ DAY = 24 * 60 * 60
 def nothing_is_left_at_fly(world: World) -> bool:
     world.advance(120)
     return not world.fly.machines and not world.fly.volumes
+
+
+def rot_before_the_copy(world: World, town: Town) -> None:
+    """All that is in R2 of it then is corrupt; what is made later is sound."""
+
+    def rot(call: Call, moment: Moment) -> None:
+        if call.name == "r2.copy_snapshot" and moment == Moment.BEFORE:
+            world.faults.hooks.remove(rot)
+            for snapshot in world.snapshots(town):
+                snapshot.bad_checksum = True
+
+    world.faults.hooks.append(rot)
 
 
 def test_it_works(world: World) -> None:
@@ -149,12 +161,12 @@ def test_discard_gets_past_a_snapshot_that_cannot_be_copied(world: World) -> Non
     world.faults.r2_down = True  # so that the last sync doesn't come
     world.settle(10)
     world.faults.r2_down = False
+    world.lose_host(town)
     for snapshot in world.snapshots(town):
         snapshot.bad_checksum = True
     world.settle(600)
     assert state(town)[0] == "destroying"
-    assert "SHA-256" in newest(town).message
-    assert town.volume_id in world.fly.volumes
+    assert "R2 holds no verified backup of it" in newest(town).message
     world.allow_discard(town)
     ask(world, town, "destroy", discard=True)
     world.settle()
@@ -265,6 +277,62 @@ def test_machine_and_volume_gone_the_last_snapshot_serves(world: World) -> None:
     assert "machine and volume are gone" in operation.learned["report"]["backup"]
     assert world.r2.retained(town.pk).snapshots
     world.check()
+
+
+def test_a_stopped_town_whose_snapshot_rots_is_started_for_another_one(world: World) -> None:
+    town = world.stopped_town()
+    [snapshot, *_] = world.snapshots(town)
+    snapshot.bad_checksum = True
+    ask_and_settle(world, town, "destroy")
+    assert state(town) == ("destroyed", "destroyed")
+    [kept] = world.r2.retained(town.pk).snapshots.values()
+    assert kept.is_whole
+    assert kept.timestamp > snapshot.timestamp
+    assert set(kept.data.marks) >= set(snapshot.data.marks)
+    assert nothing_is_left_at_fly(world)
+
+
+def test_a_snapshot_that_rots_before_it_is_copied_is_made_anew(world: World) -> None:
+    town = world.running_town()
+    world.work(town, "last work")
+    ask(world, town, "destroy")
+    rot_before_the_copy(world, town)
+    world.settle()
+    assert state(town) == ("destroyed", "destroyed")
+    assert world.record.count("started") == 2
+    [kept] = world.r2.retained(town.pk).snapshots.values()
+    assert kept.is_whole
+    assert "last work" in kept.data.marks
+    assert nothing_is_left_at_fly(world)
+
+
+def test_machine_and_volume_gone_an_older_snapshot_serves_if_the_last_rots(world: World) -> None:
+    town = world.running_town()
+    world.advance(700)
+    last, before, *_ = world.snapshots(town)
+    last.bad_checksum = True
+    world.r2.may_lose.add(live_prefix(str(town.pk)))
+    world.lose_host(town)
+    ask_and_settle(world, town, "destroy")
+    assert state(town)[0] == "destroyed"
+    assert list(world.r2.retained(town.pk).snapshots) == [before.timestamp]
+
+
+def test_after_the_soft_delete_it_goes_on_until_there_is_a_backup(world: World) -> None:
+    town = world.running_town()
+    ask(world, town, "destroy")
+    rot_before_the_copy(world, town)
+    while not newest(town).learned.get("rotten"):
+        world.settle(1)
+    world.faults.fail("sandbox.request_sync", Unavailable("It is busy."), times=None)
+    world.settle(1800)
+    assert state(town)[0] == "destroying"
+    assert "Its volume stays, there is no verified backup" in newest(town).message
+    assert town.volume_id in world.fly.volumes
+    world.faults.clear()
+    world.settle(4 * 3600)
+    assert state(town) == ("destroyed", "destroyed")
+    assert nothing_is_left_at_fly(world)
 
 
 def test_machine_and_volume_gone_and_no_backup_stops_with_the_reason(world: World) -> None:

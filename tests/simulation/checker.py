@@ -137,8 +137,17 @@ class Checker:
         own = self.sim.world.fly.volumes.get(town.volume_id)
         if own is None or own.state != "created" or operation is None:
             return
+        if town.pk in self.sim.paused:
+            return  # by a worker that had been paused: it is listed for staff
         if not operation.params.get("from_backup"):
             raise Violation(5, f"{town} gets a new volume although {own.id} is there")
+
+    def in_hand(self) -> set[UUID]:
+        """The towns whose operation somebody works on."""
+        leased = Operation.objects.filter(
+            state=OperationState.OPEN, lease_until__gt=self.sim.world.now
+        )
+        return set(leased.values_list("town_id", flat=True))
 
     # After each happening
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from towns.addresses import town_key, volume_name
+from towns.addresses import town_key, town_of_volume, volume_name
 from towns.models import (
     Alert,
     Delivery,
@@ -114,8 +114,9 @@ def nothing_is_left(sim: "Simulation") -> None:
     without = Town.objects.exclude(status=Status.DESTROYED).filter(volume_id="")
     adoptable = {volume_name(town) for town in without}
     for volume in fly.volumes.values():
-        # Recovery leaves an old volume to staff; an empty one was made and forgotten, but for what
-        # the next operation of a town that could not be made adopts.
-        left = volume.id in listed if volume.data is not None else volume.name in adoptable
+        # Recovery leaves an old volume to staff. An empty one was made and forgotten, unless the
+        # next operation of a town that could not be made adopts it, or a paused worker made it.
+        late = town_of_volume(volume.name) in sim.paused
+        left = volume.id in listed if volume.data is not None or late else volume.name in adoptable
         if volume.id not in recorded and volume.state == "created" and not left:
             raise Violation(6, f"volume {volume.id} ({volume.name}) belongs to no row")

@@ -48,6 +48,8 @@ class Simulation:
         self.checker = Checker(self)
         self.unexpected: list[str] = []
         """What our code has logged as an error."""
+        self.paused: set[UUID] = set()
+        """Towns whose worker was paused beyond its lease: its next call can't be taken back."""
         self._armed: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = 0
@@ -203,6 +205,7 @@ class Simulation:
             case "slow":
                 self.world.clock.advance(min(event.amount, 25))
             case "pause":
+                self.paused |= self.checker.in_hand()
                 self.world.clock.advance(settings.GASTOWN_LEASE_SECONDS + 10)
                 self.ours.drive()
             case "meanwhile" if event.detail in OURS:

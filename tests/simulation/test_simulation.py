@@ -34,6 +34,10 @@ ONCE_FAILED = {
         Event(4005, "lose_host", 7, amount=1703),
         Event(4138, "lose_machine_that_runs_on", 2, amount=1778),
     ),
+    "a worker that was paused makes a second volume, which is listed for staff": (
+        Event(60, "pause", 4, "fly.create_volume", "before"),
+        Event(120, "from_backup", 4, amount=60),
+    ),
 }
 
 

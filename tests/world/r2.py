@@ -1,6 +1,6 @@
 """R2 in memory: pointers, snapshots and what can be wrong with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -118,13 +118,13 @@ class FakeR2:
         return self._check_latest(prefix)
 
     @external
-    def newest_verified(self, prefix: str) -> Verification | None:
+    def newest_verified(self, prefix: str, *, without: Collection[str] = ()) -> Verification | None:
         latest = self._check_latest(prefix)
-        if latest is not None and latest.ok:
+        if latest is not None and latest.ok and latest.timestamp not in without:
             return latest
         folder = self.folder(prefix)
         for timestamp in sorted(folder.snapshots, reverse=True):
-            if latest is not None and timestamp >= latest.timestamp:
+            if (latest is not None and timestamp >= latest.timestamp) or timestamp in without:
                 continue
             found = self._check(prefix, timestamp)
             if found.ok and not folder.snapshots[timestamp].held:

@@ -4,10 +4,13 @@ Nothing is destroyed without a verified backup, unless staff chose to discard. U
 soft-delete it can be called off; from then on it goes on until machine and volume are seen gone.
 """
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import transaction
 
 from towns import history
+from towns.flows.final_snapshot import discarded, keep_final_snapshot, rotten
 from towns.flows.healthy import await_healthy
 from towns.flows.machines import (
     RESTING,
@@ -48,7 +51,7 @@ def choose_backup(run: Run) -> Outcome:
         return off
     if discarded(run) or run.town.first_ran_at is None:
         return _without_sync(run, "none is needed")
-    newest = run.services.r2.newest_verified(live_prefix(str(run.town.pk)))
+    newest = run.services.r2.newest_verified(live_prefix(str(run.town.pk)), without=rotten(run))
     machine = find_machine(run)
     if machine is None and volume_loss(run) is not None:
         if newest is None:
@@ -56,12 +59,13 @@ def choose_backup(run: Run) -> Outcome:
         run.report(backup="the last one there is: machine and volume are gone")
         return _take(run, newest)
     if machine is None:
-        return Fail(
+        return _refuse(
+            run,
             "Its machine is gone but its volume is there: recover it first, so that it can be "
-            "backed up, or have staff discard the data."
+            "backed up, or have staff discard the data.",
         )
     if machine.state in RESTING:
-        if newest is not None and _made_during_last_stop(run, machine, newest):
+        if newest and not rotten(run) and _made_during_last_stop(run, machine, newest):
             return _take(run, newest)
         run.remember(started_for_sync=True)
         return start_machine(run)
@@ -78,10 +82,17 @@ def _take_kept(run: Run) -> Outcome:
     """A database from an older backup doesn't know that the town was destroyed since."""
     kept = run.services.r2.newest_verified(retained_prefix(str(run.town.pk)))
     if kept is None:
-        return Fail("Its machine and volume are gone, and R2 holds no verified backup of it.")
+        return _refuse(
+            run, "Its machine and volume are gone, and R2 holds no verified backup of it."
+        )
     run.report(backup="kept by an earlier destroy: machine and volume are gone")
     run.remember(snapshot=kept.timestamp)
     return _without_sync(run, kept.timestamp)
+
+
+def _refuse(run: Run, reason: str) -> Outcome:
+    """Until the soft-delete it ends with the reason; from then on it goes on, visibly."""
+    return Fail(reason) if run.town.destroyed_at is None else Retry(reason)
 
 
 def _without_sync(run: Run, note: str) -> Outcome:
@@ -117,8 +128,8 @@ def await_awake(run: Run) -> Outcome:
         return Done("it runs")
     outcome = await_healthy(run)
     limit = settings.GASTOWN_DEADLINE_STARTING_MINUTES * 60
-    waited = (run.now - run.operation.created_at).total_seconds()
-    if isinstance(outcome, Wait) and waited > limit:
+    chosen = datetime.fromisoformat(run.operation.log[-1]["at"])
+    if isinstance(outcome, Wait) and (run.now - chosen).total_seconds() > limit:
         return Done(f"asked for its backup although not healthy: {outcome.why}")
     return outcome
 
@@ -133,6 +144,9 @@ def on_sync_failed(run: Run, why: str) -> Outcome:
     run.remember(sync_rounds=rounds)
     if rounds < SYNC_ROUNDS:
         return Retry(f"No verified backup yet: {why}", SYNC_RETRY_SECONDS, "note_pointer")
+    if run.town.destroyed_at is not None:
+        run.remember(sync_rounds=0)
+        return Retry(f"Its volume stays, there is no verified backup. {why}", None, "choose_backup")
     return Fail(
         f"Nothing was destroyed: there is no verified backup. {why} "
         "Try again, or have staff with the permission discard the data."
@@ -154,36 +168,6 @@ def soft_delete(run: Run) -> Outcome:
             run.save_town(destroyed_at=run.now)
             run.record("soft_deleted", "The town counts as destroyed; its backup is kept.")
     return Done()
-
-
-def keep_final_snapshot(run: Run) -> Outcome:
-    """Copy the newest verified snapshot to the retained prefix, where it stays its 30 days."""
-    town_id = str(run.town.pk)
-    r2 = run.services.r2
-    final = r2.newest_verified(live_prefix(town_id))
-    wanted = run.learned.get("snapshot", "")
-    if final is None or final.timestamp < wanted:
-        kept = r2.newest_verified(retained_prefix(town_id))
-        if kept is not None and kept.timestamp >= wanted:
-            return _kept(run, kept)
-        if not wanted:
-            return Done("there is no backup to keep")
-        if discarded(run):
-            return Done("its backup is gone; the data may be discarded")
-        return Retry(f"Snapshot {wanted} is not in R2 any more; nothing is destroyed without it.")
-    copied = r2.copy_snapshot(live_prefix(town_id), retained_prefix(town_id), final.timestamp)
-    if not copied.ok and discarded(run):
-        return Done(f"not kept, the data may be discarded: {copied.problem}")
-    if not copied.ok:
-        return Retry(f"The copy of snapshot {final.timestamp} is not complete: {copied.problem}")
-    return _kept(run, copied)
-
-
-def _kept(run: Run, snapshot: Verification) -> Outcome:
-    keep_backup(run, snapshot, Backup.Kind.RETAINED)
-    run.remember(retained=snapshot.timestamp)
-    run.report(retained_snapshot=snapshot.timestamp)
-    return Done(snapshot.timestamp)
 
 
 def empty_live_prefix(run: Run) -> Outcome:
@@ -227,12 +211,6 @@ def _slept(run: Run) -> bool:
     """Whether its last backup woke it. A machine that fell over unseen was not meant to sleep."""
     was_stopped = run.operation.status_before == Status.STOPPED
     return was_stopped and bool(run.learned.get("started_for_sync"))
-
-
-def discarded(run: Run) -> bool:
-    """Whether staff chose to discard the data; they may do so while it is under way."""
-    run.operation.refresh_from_db(fields=["params"])
-    return bool(run.operation.params.get("discard"))
 
 
 def _called_off(run: Run) -> Fail | None:

@@ -4,7 +4,7 @@ The real ones are FlyClient, SandboxClient and R2Client; their docstrings say wh
 which errors of `errors.py` it raises.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -64,7 +64,9 @@ class R2(Protocol):
     def read_manifest(self, prefix: str, timestamp: str) -> Manifest | None: ...
     def verify(self, prefix: str, timestamp: str, *, checksums: bool = False) -> Verification: ...
     def verify_latest(self, prefix: str) -> Verification | None: ...
-    def newest_verified(self, prefix: str) -> Verification | None: ...
+    def newest_verified(
+        self, prefix: str, *, without: Collection[str] = ()
+    ) -> Verification | None: ...
     def survey(self, prefix: str) -> Survey: ...
     def survey_many(
         self, prefixes: Sequence[str], *, concurrency: int

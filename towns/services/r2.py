@@ -5,7 +5,7 @@ when keys, bucket or clock are wrong. None means a definite absence.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -118,18 +118,18 @@ class R2Client:
             return None
         return self._check(prefix, pointer.timestamp, generation=pointer.generation)[0]
 
-    def newest_verified(self, prefix: str) -> Verification | None:
+    def newest_verified(self, prefix: str, *, without: Collection[str] = ()) -> Verification | None:
         """The newest snapshot that is whole: the latest, else an older one; None if none is.
 
         One that is newer than the pointer was never made the latest, and one that the shrink
-        guard held back is for staff to accept: neither is taken.
+        guard held back is for staff to accept: neither is taken, nor are those in `without`.
         """
         latest = self.verify_latest(prefix)
-        if latest is not None and latest.ok:
+        if latest is not None and latest.ok and latest.timestamp not in without:
             return latest
         limit = latest.timestamp if latest is not None else ""
         for timestamp in self.list_snapshots(prefix):
-            if limit and timestamp >= limit:
+            if (limit and timestamp >= limit) or timestamp in without:
                 continue
             found, held = self._check(prefix, timestamp)
             if found.ok and not held:
