@@ -20,8 +20,9 @@ demo: setup
 demo-check: setup
 	$(BIN)/python manage.py demo --check
 
+# ARGS goes to pytest.
 test: setup
-	bash tests/run.sh
+	bash tests/run.sh $(ARGS)
 
 test-sqlite: setup
 	GASTOWN_TEST_DATABASES=sqlite bash tests/run.sh

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,17 +55,18 @@ def main() -> int:
     print(f"seeds {first} to {first + args.seeds - 1}: {args.towns} towns, {args.hours:g} h each")
     began = time.monotonic()
     done, days, events, broken = 0, 0.0, 0, []
-    for result in _results(first, args):
-        done, days, events = done + 1, days + result.town_days, events + result.events
-        if result.broken:
-            broken.append(result.seed)
-            print(f"seed {result.seed}: {result.broken}", flush=True)
-            if not args.keep_going:
+    with suppress(KeyboardInterrupt):  # a soak that is ended by hand tells its figures too
+        for result in _results(first, args):
+            done, days, events = done + 1, days + result.town_days, events + result.events
+            if result.broken:
+                broken.append(result.seed)
+                print(f"seed {result.seed}: {result.broken}", flush=True)
+                if not args.keep_going:
+                    break
+            if args.seconds and time.monotonic() - began > args.seconds:
                 break
-        if args.seconds and time.monotonic() - began > args.seconds:
-            break
-        if sys.stderr.isatty():
-            print(f"\r{done} seeds, {days:.0f} town-days", end="", file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{done} seeds, {days:.0f} town-days", end="", file=sys.stderr)
     took = time.monotonic() - began
     verdict = f"{len(broken)} seeds broke an invariant" if broken else "no violation"
     print(
