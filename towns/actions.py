@@ -445,6 +445,27 @@ def _hurry(operation: Operation, now: datetime) -> None:
     call_driver()
 
 
+def _change_under_way(
+    ask: _Request, operation: Operation, event: str, reason: str, **fields: Any
+) -> None:
+    """Change the operation at a person's word, keep that in the history, and have it go on at once.
+
+    `reason` is told where the person gave none.
+    """
+    for name, value in fields.items():
+        setattr(operation, name, value)
+    operation.save(update_fields=list(fields))
+    history.record(
+        ask.town,
+        event,
+        actor=ask.actor,
+        now=ask.now,
+        reason=ask.reason or reason,
+        operation=operation,
+    )
+    _hurry(operation, ask.now)
+
+
 def _again(ask: _Request, operation: Operation, note: str) -> Requested:
     """The same is under way: nothing new, unless a person had wished for something else since."""
     if ask.actor.automatic or ask.town.desired_state == DesiredState.RUNNING:
@@ -457,34 +478,22 @@ def _recover_again(ask: _Request, operation: Operation) -> Requested:
     requested = _again(ask, operation, "It is recovering already.")
     if not operation.automatic or ask.actor.automatic:
         return requested
-    operation.automatic = False
-    operation.actor, operation.user_id = ask.actor.name, ask.actor.user_id
-    operation.save(update_fields=["automatic", "actor", "user"])
-    history.record(
-        ask.town,
+    _change_under_way(
+        ask,
+        operation,
         "taken_over",
-        actor=ask.actor,
-        now=ask.now,
-        reason=ask.reason or "a person wants the recovery that a rule had asked for",
-        operation=operation,
+        "a person wants the recovery that a rule had asked for",
+        automatic=False,
+        actor=ask.actor.name,
+        user_id=ask.actor.user_id,
     )
-    _hurry(operation, ask.now)
     return replace(requested, note="It goes on at once, as a person's wish.")
 
 
 def _destroy_again(ask: _Request, operation: Operation) -> Requested:
     if ask.params.get("discard") and not operation.params.get("discard"):
-        operation.params["discard"] = True
-        operation.save(update_fields=["params"])
-        history.record(
-            ask.town,
-            "discard",
-            actor=ask.actor,
-            now=ask.now,
-            reason=ask.reason or "the data may be discarded",
-            operation=operation,
-        )
-        _hurry(operation, ask.now)
+        params = {**operation.params, "discard": True}
+        _change_under_way(ask, operation, "discard", "the data may be discarded", params=params)
         return Requested(operation, created=False, note="It goes on without a last backup.")
     if ask.town.desired_state != DesiredState.DESTROYED:
         return ask.follow(DesiredState.DESTROYED, "It is destroyed after all.")

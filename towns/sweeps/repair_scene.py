@@ -55,12 +55,13 @@ class Scene:
         return self.services.clock.now()
 
 
-def why_not(town: TownRow, scene: Scene) -> str | None:
-    """Why no repair may stop a machine of this town now: a freeze, a hold, or maintenance."""
+def why_not(town: TownRow, scene: Scene, *, breakers: bool = False) -> str | None:
+    """Why no repair may stop a machine of this town now: a freeze, a hold or maintenance, and with
+    `breakers` an open breaker as well."""
     if scene.frozen is not None:
         return scene.frozen
     held = read_standing(scene.now).held_back(Town.objects.get(pk=town.id), scene.now)
-    return next((one.why for one in held if one.cause != Cause.BREAKER), None)
+    return next((one.why for one in held if breakers or one.cause != Cause.BREAKER), None)
 
 
 def lock_unchanged(row: TownRow) -> Town | None:

@@ -6,9 +6,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from towns import actions, automation, history
-from towns.drift import Drift, TownRow, may_stop_twin
-from towns.models import Breaker, LifecycleEvent
+from towns import actions, history
+from towns.drift import Drift, may_stop_twin
+from towns.models import LifecycleEvent
 from towns.services.errors import ServiceError
 from towns.sweeps.listing import machine_thing
 from towns.sweeps.repair_scene import ACTOR, MEANWHILE, Handled, Scene, lock_unchanged, why_not
@@ -22,11 +22,10 @@ def should_sleep(drifts: Sequence[Drift], scene: Scene) -> list[Handled]:
     One that slept for being idle counts as running again: its owner may be using it, and the idle
     rule decides. One that a person stopped is stopped again, with its last sync.
     """
-    breakers = automation.open_breakers() if drifts else {}
     handled = []
     for drift in drifts:
         action = "adopt" if drift.town.idle_stopped else "stop"
-        held = None if drift.town.idle_stopped else _held(drift.town, scene, breakers)
+        held = None if drift.town.idle_stopped else why_not(drift.town, scene, breakers=True)
         try:
             machine = scene.look.machine(drift.town.machine_id)
         except NotSure as error:
@@ -50,15 +49,6 @@ _WHY = {
     "adopt": "it slept for being idle: it counts as running, and the idle rule decides",
     "stop": "a person stopped it, which holds until asked: it is stopped again",
 }
-
-
-def _held(town: TownRow, scene: Scene, breakers: dict[str, Breaker]) -> str | None:
-    if (why := why_not(town, scene)) is not None:
-        return why
-    for scope in automation.scopes_of(town.region, town.image):
-        if scope in breakers:
-            return f"the breaker of {scope} is open: {breakers[scope].reason}"
-    return None
 
 
 def _adopt_running(drift: Drift, now: datetime) -> bool:
