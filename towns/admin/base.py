@@ -10,13 +10,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
+    from django.contrib.admin import ModelAdmin  # unfold's is one, untyped
 
     AnyPaginator = Paginator[Any]
 else:
+    from unfold.admin import ModelAdmin as Themed
 
-    class ModelAdmin(admin.ModelAdmin):
-        """Django's own, with a place for the model's type."""
+    class ModelAdmin(Themed):
+        """The theme's, with a place for the model's type."""
 
         def __class_getitem__(cls, _model: type) -> type:
             return cls
