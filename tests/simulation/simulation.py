@@ -44,6 +44,7 @@ class Simulation:
         self.truth = Truth()
         self.towns: list[UUID] = []
         self.marks = 0
+        self.created = 0
         self.seq = 0
         self.checker = Checker(self)
         self.unexpected: list[str] = []
@@ -138,7 +139,8 @@ class Simulation:
 
     def create_town(self) -> None:
         """One more town, of one of a few owners."""
-        number = len(self.towns)
+        # Taken before anything can come in between: another creation, or the end of this one.
+        number, self.created = self.created, self.created + 1
         owner, _ = User.objects.get_or_create(username=f"owner-{number % 5}")
         made = actions.create_town(
             owner,
