@@ -1,7 +1,7 @@
 """The project's addresses."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from towns.api.application import api, sandbox_api
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("api/gastown/", sandbox_api.urls),
+    path("live/", include("towns.live.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
 ]

@@ -13,7 +13,17 @@ from towns import actions, history
 from towns.actions import NotAllowed
 from towns.history import Actor
 from towns.models import Operation, Town
+from towns.rules import idle_rules
 from towns.words import DesiredState, InteractionKind, Status, StopReason
+
+AWAKE_OR_COMING = frozenset(Status) - {
+    Status.STOPPED,
+    Status.STOPPING,
+    Status.DESTROYING,
+    Status.DESTROYED,
+    Status.ERROR,
+}
+"""Where a WebSocket can be open."""
 
 
 def touch(town: Town, *, kind: InteractionKind, now: datetime) -> bool:
@@ -54,8 +64,30 @@ def wakes(town: Town) -> bool:
     return town.status == Status.STOPPING and idle and town.desired_state == DesiredState.STOPPED
 
 
+def websocket_opened(town: Town, now: datetime, *, again: bool = False) -> bool:
+    """Note that a WebSocket was opened; NotAllowed when the town sleeps, since none wakes it.
+
+    It is an interaction when a person opened it, but not when a page connected `again` by itself.
+    A page that doesn't say so is told by its being back before the last one counts as closed:
+    forgotten tabs that keep reconnecting would hold a town awake for ever.
+    """
+    refuse_if_asleep(town)
+    seen = town.websocket_seen_at
+    if again or (seen is not None and now - seen < idle_rules().connection):
+        return websocket_seen(town, now)
+    return websocket_message(town, now)
+
+
+def refuse_if_asleep(town: Town) -> None:
+    """Raise NotAllowed unless a WebSocket may be open to the town."""
+    if Status(town.status) not in AWAKE_OR_COMING:
+        raise NotAllowed(
+            f"{town} is {town.status}: a WebSocket does not wake it. Visit it, or start it."
+        )
+
+
 def websocket_message(town: Town, now: datetime) -> bool:
-    """Note that somebody opened a WebSocket or sent something through it: an interaction."""
+    """Note that somebody sent something through a WebSocket: an interaction."""
     seen = _note(town, "websocket_message_at", now, websocket_message_at=now, websocket_seen_at=now)
     return touch(town, kind=InteractionKind.WEBSOCKET, now=now) or seen
 

@@ -34,12 +34,16 @@ class Problem(Exception):
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """The body of the answer."""
+        return self.facts(request.path)
+
+    def facts(self, path: str) -> dict[str, Any]:
+        """The body of the answer to a request for that path."""
         body: dict[str, Any] = {
             "type": TYPE + self.kind if self.kind else "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
-            "instance": request.path,
+            "instance": path,
         }
         return {**body, "errors": self.errors} if self.errors else body
 

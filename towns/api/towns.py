@@ -11,7 +11,6 @@ from ninja import Status as Answer
 from pydantic import Field
 
 from towns import actions, interactions
-from towns.actions import NotAllowed
 from towns.api.access import ApiRequest, Caller, visible_town
 from towns.api.idempotency import once
 from towns.api.paging import TOWNS, Page, Paging
@@ -30,13 +29,6 @@ from towns.why import why
 from towns.words import InteractionKind, Status
 
 router = Router(tags=["towns"])
-AWAKE_OR_COMING = frozenset(Status) - {
-    Status.STOPPED,
-    Status.STOPPING,
-    Status.DESTROYING,
-    Status.DESTROYED,
-    Status.ERROR,
-}
 
 
 class TownFilter(Schema):
@@ -169,10 +161,7 @@ def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> Answer[di
     if not caller.owns(town):
         caller.require("change_town")
     if body.kind == "websocket":
-        if Status(town.status) not in AWAKE_OR_COMING:
-            raise NotAllowed(
-                f"{town} is {town.status}: a WebSocket does not wake it. Visit it, or start it."
-            )
+        interactions.refuse_if_asleep(town)
         see = interactions.websocket_message if body.message else interactions.websocket_seen
         see(town, now)
         return Answer(200, town_facts(town, now=now))

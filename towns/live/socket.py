@@ -1,0 +1,158 @@
+"""The WebSocket to a town, `/live/towns/{id}`: open, it counts as interaction (product.md 1.4).
+
+It sends the town's document (product.md 5.3) when it is opened and whenever it changes. Whatever
+text its user sends is a message, which is a sign of life; `ping` is none. It counts for at most
+`GASTOWN_WEBSOCKET_SILENT_MINUTES` without a message. Its reconnect (`?again=1`) is no interaction,
+and none wakes a town: one to a sleeping town is refused with the reason (409).
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import User
+from django.db import close_old_connections
+from django.utils import timezone
+
+from towns import interactions
+from towns.actions import NotAllowed
+from towns.api.access import Caller, visible_town
+from towns.api.problems import CONTENT_TYPE, SENTENCES, Problem, as_problem
+from towns.live.pulse import pulse
+from towns.live.stamps import town_topic
+from towns.models import Town
+from towns.presenting import town_facts
+
+SEEN_SECONDS = 30.0
+"""So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
+PING = "ping"
+ASLEEP = 4409
+GONE = 4404
+T = TypeVar("T")
+
+
+class _Refusing(AsyncWebsocketConsumer):
+    """Refuses a handshake with a problem that says why."""
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answer the handshake as HTTP, where the server can; else close it unopened (a bare 403).
+
+        https://asgi.readthedocs.io/en/latest/extensions.html#websocket-denial-response
+        """
+        if "websocket.http.response" not in (self.scope.get("extensions") or {}):
+            await self.close(ASLEEP, problem.detail[:120])
+            return
+        body = json.dumps(problem.facts(self.scope["path"])).encode()
+        start: Any = {  # an extension that the types don't know
+            "type": "websocket.http.response.start",
+            "status": problem.status,
+            "headers": [(b"content-type", CONTENT_TYPE.encode())],
+        }
+        rest: Any = {"type": "websocket.http.response.body", "body": body}
+        await self.base_send(start)
+        await self.base_send(rest)
+        raise StopConsumer
+
+
+class NoSocket(_Refusing):
+    """Whatever address has no WebSocket."""
+
+    async def connect(self) -> None:
+        """Refuse it."""
+        await self.refuse(Problem(404, SENTENCES[404]))
+
+
+class TownSocket(_Refusing):
+    """A connection of an owner, or of staff who may see towns; that of staff counts as nothing."""
+
+    async def connect(self) -> None:
+        """Accept it, or refuse it with a problem that says why."""
+        self._id: UUID = self.scope["url_route"]["kwargs"]["town_id"]
+        self._telling: asyncio.Task[None] | None = None
+        try:
+            document = await _in_thread(self._open)
+        except (Problem, NotAllowed) as error:
+            await self.refuse(as_problem(error))
+            return
+        await self.accept()
+        await self.send(document)
+        self._telling = asyncio.create_task(self._tell())
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Whatever the user sends but `ping` is a sign of life; its text is not looked at."""
+        if text_data != PING:
+            await _in_thread(self._note, True)
+
+    async def disconnect(self, code: int) -> None:
+        """Stop telling."""
+        if self._telling is not None:
+            self._telling.cancel()
+
+    async def _tell(self) -> None:
+        """Send what changes, note that it is open, and close it when the town sleeps or is gone."""
+        async with pulse().listening([town_topic(self._id)]) as listener:
+            while True:
+                changed = await listener.changed(SEEN_SECONDS)
+                try:
+                    document = await _in_thread(self._note, False)
+                except NotAllowed as asleep:
+                    await self.close(ASLEEP, asleep.reason[:120])
+                    return
+                except Problem as problem:
+                    await self.close(GONE, problem.detail[:120])
+                    return
+                if changed:
+                    await self.send(document)
+
+    def _open(self) -> str:
+        """Note the opening; returns the town's document."""
+        town = self._town()
+        again = b"again=1" in self.scope.get("query_string", b"").split(b"&")
+        if self._counts(town):
+            interactions.websocket_opened(town, timezone.now(), again=again)
+        else:
+            interactions.refuse_if_asleep(town)
+        return _document(town)
+
+    def _note(self, message: bool) -> str:
+        """Note that it is open, or a message; raises as `_open` does. Returns the document."""
+        town = self._town()
+        interactions.refuse_if_asleep(town)
+        if self._counts(town):
+            see = interactions.websocket_message if message else interactions.websocket_seen
+            see(town, timezone.now())
+        return _document(town)
+
+    def _town(self) -> Town:
+        """The town, if the caller may see it at this moment; accounts are closed meanwhile."""
+        signed_in = self.scope["user"]
+        user = signed_in and User.objects.filter(pk=signed_in.pk, is_active=True).first()
+        if not user:
+            raise Problem(401, "Sign in first.")
+        self._caller = Caller(user)
+        return visible_town(self._caller, self._id)
+
+    def _counts(self, town: Town) -> bool:
+        return self._caller.owns(town)
+
+
+def _document(town: Town) -> str:
+    return json.dumps(town_facts(town, now=timezone.now()))
+
+
+async def _in_thread(work: Callable[..., T], *given: Any) -> T:
+    """Do what needs the database in a thread, on a connection that is alive."""
+
+    def do() -> T:
+        close_old_connections()
+        try:
+            return work(*given)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(do, thread_sensitive=False)()
