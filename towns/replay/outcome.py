@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-LISTED = 500
+LISTED = 200
 """As many towns are named in a result: those with the greatest difference."""
 
 

@@ -53,11 +53,15 @@ _CHOICES = (
 )
 
 
-def towns_of(since: datetime, only: Sequence[UUID] | None = None) -> QuerySet[Town]:
-    """The towns that lived in the span, by key; or just those named, whenever they lived."""
+def towns_of(
+    since: datetime, only: Sequence[UUID] | None = None, region: str = ""
+) -> QuerySet[Town]:
+    """The towns that lived in the span, by key, perhaps of one region; or just those named,
+    whenever they lived."""
     if only is not None:
         return Town.objects.filter(pk__in=only).order_by("pk")
-    return Town.objects.filter(Q(destroyed_at=None) | Q(destroyed_at__gt=since)).order_by("pk")
+    found = Town.objects.filter(Q(destroyed_at=None) | Q(destroyed_at__gt=since)).order_by("pk")
+    return found.filter(region=region) if region else found
 
 
 def next_towns(found: QuerySet[Town], after: UUID | None, count: int = BATCH) -> list[Town]:

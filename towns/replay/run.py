@@ -14,7 +14,7 @@ from towns.replay import reading
 from towns.replay.breakers import breaker_spans
 from towns.replay.idle import IdleReplay
 from towns.replay.outcome import Stop, Totals, TownOutcome
-from towns.replay.past import TownPast
+from towns.replay.past import Pauses, TownPast
 from towns.replay.restarts import RestartReplay, in_span
 from towns.replay.scenario import Scenario
 
@@ -34,7 +34,7 @@ class Replay:
     begins: datetime
     period: timedelta
     moments: Sequence[datetime] = ()
-    pauses: reading.Pauses = field(default_factory=reading.Pauses)
+    pauses: Pauses = field(default_factory=Pauses)
 
     def outcomes(self, towns: Sequence[Town]) -> Iterator[TownOutcome]:
         """Decide some towns again, in a fixed number of statements."""
@@ -112,7 +112,7 @@ def _counted(begins: datetime, until: datetime) -> Iterator[tuple[datetime, dict
         kind=Sweep.Kind.HEALTH, started_at__gte=begins, finished_at__lte=until
     )
     rows = sweeps.order_by("started_at").values_list("finished_at", "summary")
-    return ((at, summary.get("shares", {})) for at, summary in rows.iterator())
+    return ((at, summary.get("shares", {})) for at, summary in rows.iterator() if at is not None)
 
 
 def replay(
