@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -96,7 +96,8 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
             raise PermissionDenied
         run = self.get_object(request, object_id)
         if run is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            messages.warning(request, "There is no such replay any more. Ask for it once more.")
+            return redirect("admin:towns_replayrun_changelist")
         totals, scenario = Totals.from_json(run.counted), _scenario(run)
         context = {
             "title": f"Replay: {run}",

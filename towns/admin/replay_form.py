@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from unfold.widgets import (
+from unfold.widgets import (  # type: ignore[import-untyped]  # it has no types
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -50,12 +50,6 @@ class ReplayForm(forms.Form):
         help_text="NAME=VALUE, one a line.",
     )
     days = forms.IntegerField(initial=DAYS, min_value=1, widget=UnfoldAdminIntegerFieldWidget)
-    towns = forms.CharField(
-        required=False,
-        label="Towns",
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text=f"OWNER/NAME or ids, one a line, at most {TOWNS_MAX:,}. Empty: the whole fleet.",
-    )
     region = forms.CharField(
         required=False,
         max_length=16,
@@ -68,6 +62,12 @@ class ReplayForm(forms.Form):
         max_value=1_000_000,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Of the fleet, at most so many towns. Empty: all of them.",
+    )
+    towns = forms.CharField(
+        required=False,
+        label="Towns",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text=f"OWNER/NAME or ids, one a line, at most {TOWNS_MAX:,}. Empty: the whole fleet.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

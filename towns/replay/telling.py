@@ -38,7 +38,7 @@ def figures(totals: Totals) -> list[Figure]:
     return [
         Figure("Idle stops", f"{totals.stops:,}", f"{totals.would_stop:,}"),
         Figure(
-            "of them wrong",
+            "Wrong stops",
             _of(totals.stops_wrong, totals.stops),
             _of(totals.would_stop_wrong, totals.would_stop),
         ),
@@ -94,8 +94,8 @@ def notes(totals: Totals, scenario: Scenario) -> list[str]:
         )
     if totals.would_stop_while_working:
         found.append(
-            f"{totals.would_stop_while_working:,} of the stops would have prevented work: the town "
-            "had active polecats later, without its owner having come."
+            f"{totals.would_stop_while_working:,} of the replayed stops would have prevented work: "
+            "the town had active polecats later, without its owner having come."
         )
     names = dict(scenario.changes)
     if "GASTOWN_IDLE_TIMEOUT_MINUTES" in names and EVERY not in names:
@@ -150,4 +150,4 @@ def _times(moments: list[str]) -> str:
         return "never"
     shown = [f"{datetime.fromisoformat(one):%m-%d %H:%M}" for one in moments[:3]]
     more = len(moments) - len(shown)
-    return ", ".join(shown) + (f" and {more} times more" if more else "")
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -11,12 +11,12 @@ from django.db import transaction
 
 from towns import addresses, automation, history
 from towns.bulk import update_rows
-from towns.facts import idle_facts
+from towns.facts import fill_use
 from towns.history import Actor
 from towns.models import HealthCheck, LifecycleEvent, Operation, Town
-from towns.policy import HealthRules, Judgement, Share, answered, is_connected, judge
+from towns.policy import HealthRules, Judgement, Share, answered, judge
 from towns.probe import HealthReport, Probe
-from towns.rules import health_rules, idle_rules
+from towns.rules import health_rules
 from towns.services import Services
 from towns.sweeps.flaps import FIELDS, Flaps
 from towns.sweeps.warnings import Warned, update_warnings
@@ -155,9 +155,8 @@ def _check(
         kind=judgement.kind or "",
         reason=judgement.reason,
         latency_ms=probe.latency_ms,
-        last_interaction_at=town.last_interaction_at,
-        connected=is_connected(idle_facts(town), now, idle_rules()),
     )
+    fill_use(check, town, now)
     if probe.report is not None and judgement.kind != FailureKind.WRONG_TOWN:
         fill_figures(check, probe.report)
     return check

@@ -67,14 +67,14 @@ def _lines(totals: Totals, ready: Replay, days: int) -> Iterator[str]:
     yield f"{totals.towns:,} towns, {days} days, with {changes}:"
     yield ""
     rows = [(one.name, one.happened, one.replayed) for one in telling.figures(totals)]
-    yield from table(rows, ("", "happened", "would have"))
+    yield from table(rows, ("", "happened", "replayed"))
     yield ""
     yield telling.verdict(totals)
     if totals.listed:
         yield ""
         shown = totals.listed[:SHOWN]
         more = totals.towns_that_differ - len(shown)
-        yield from table([_row(row) for row in shown], ("town", "hours saved", "instead"))
+        yield from table([_row(row) for row in shown], ("town", "hours saved", "instead (UTC)"))
         if more > 0:
             yield f"and {more:,} towns more that differ (--json has up to {len(totals.listed):,})"
     yield ""
