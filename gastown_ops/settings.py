@@ -227,6 +227,10 @@ GASTOWN_KEEP_CHECKS_DAYS = env.whole("GASTOWN_KEEP_CHECKS_DAYS", default=14)
 GASTOWN_KEEP_HOURS_DAYS = env.whole("GASTOWN_KEEP_HOURS_DAYS", default=400)
 GASTOWN_KEEP_ALERTS_DAYS = env.whole("GASTOWN_KEEP_ALERTS_DAYS", default=400)
 
+# What idle stops save, and which were wrong (product.md 1.7)
+GASTOWN_WRONG_STOP_MINUTES = env.whole("GASTOWN_WRONG_STOP_MINUTES", default=5)
+GASTOWN_MACHINE_HOUR_PRICE = env.number("GASTOWN_MACHINE_HOUR_PRICE", default=0.0)
+
 if not DEBUG:
     SESSION_COOKIE_SECURE = env.switch("SESSION_COOKIE_SECURE", default=True)
     CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)

@@ -92,8 +92,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_KEEP_CHECKS_DAYS": (1, 3650),
     "GASTOWN_KEEP_HOURS_DAYS": (1, 36_500),
     "GASTOWN_KEEP_ALERTS_DAYS": (1, 36_500),
+    "GASTOWN_WRONG_STOP_MINUTES": (1, 1440),
+    "GASTOWN_MACHINE_HOUR_PRICE": (0, 10_000),
 }
 _PLACEHOLDERS = frozenset({"machine_id", "app", "town_id", "region"})
+
+
+def range_of(name: str) -> tuple[float, float]:
+    """The least and the most that a setting may be; KeyError if it has no such limits."""
+    return _RANGES[name]
 
 
 @register(TAG)

@@ -1,11 +1,12 @@
 """What a town's row says, as the values that `policy` takes."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from towns.backup_policy import BackupFacts
-from towns.models import Town
-from towns.policy import IdleFacts
+from towns.models import HealthCheck, Town
+from towns.policy import IdleFacts, is_connected
+from towns.rules import idle_rules
 from towns.words import CheckResult, Status
 
 
@@ -37,3 +38,9 @@ def idle_facts(town: Town) -> IdleFacts:
         polecats_active=town.figure("polecats_active"),
         merge_queue=town.figure("merge_queue"),
     )
+
+
+def fill_use(check: HealthCheck, town: Town, now: datetime) -> None:
+    """Note on an unsaved check how the town was used by then: what a replay decides by."""
+    check.last_interaction_at = town.last_interaction_at
+    check.connected = is_connected(idle_facts(town), now, idle_rules())

@@ -142,7 +142,7 @@ def awake_because(facts: IdleFacts, now: datetime, rules: IdleRules) -> list[Hol
         held.append(Hold.POLECATS)
     if facts.merge_queue:
         held.append(Hold.MERGE_QUEUE)
-    if _is_connected(facts, now, rules):
+    if is_connected(facts, now, rules):
         held.append(Hold.CONNECTION)
     quiet = quiet_at(facts, rules)
     if quiet is None or quiet > now:
@@ -168,7 +168,8 @@ def _has_evidence(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
     return facts.polecats_active is not None and abs(now - facts.checked_at) < rules.evidence
 
 
-def _is_connected(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
+def is_connected(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
+    """Whether an open WebSocket holds the town awake."""
     seen, message = facts.websocket_seen_at, facts.websocket_message_at
     if seen is None or message is None:
         return False

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,6 +14,7 @@ from towns import alerts
 from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
 from towns.models import SweepChunk
+from towns.replay import runs
 from towns.services import default_services
 from towns.sweeps import backups, health, idle, reconcile
 from towns.sweeps.slots import slot_of
@@ -77,6 +79,12 @@ def clean_up_drills() -> int:
 def deliver_alerts() -> int:
     """Tell people about alerts; returns how many."""
     return alerts.deliver_alerts(timezone.now())
+
+
+def go_on_with_replay(run_id: str) -> None:
+    """Replay towns for a while; what is left then is another task."""
+    if not runs.go_on(UUID(run_id), default_services().clock.now, enough=_time_is_up()):
+        runs.call_worker(UUID(run_id))
 
 
 def prepare_history() -> None:

@@ -27,6 +27,7 @@ from towns.models import (
     IdempotentRequest,
     LifecycleEvent,
     Operation,
+    ReplayRun,
     Sweep,
     SweepChunk,
 )
@@ -48,6 +49,9 @@ def rows(call: Call) -> None:
         SweepChunk.objects.create(sweep=sweep, number=0, first_town=town.pk, last_town=town.pk)
         IdempotentRequest.objects.create(user=user, key=str(days), fingerprint="f", created_at=at)
         Task.objects.create(id=f"t{days}", name="x", func="x", started=at, stopped=at)
+        ReplayRun.objects.create(
+            days=7, actor="ann", created_at=at, went_on_at=at, finished_at=at, total=0
+        )
         Session.objects.create(session_key=f"s{days}", expire_date=at + timedelta(hours=1))
         operation = make_operation(
             town, OperationKind.STOP, state=OperationState.SUCCEEDED, finished_at=at
@@ -85,13 +89,14 @@ def rows(call: Call) -> None:
 
 def test_it_works(call: Call) -> None:
     ended = call("prune_history")
-    assert ended.out.splitlines()[:10] == [
+    assert ended.out.splitlines()[:11] == [
         "3 health checks removed.",
         "1 health hours removed.",
         "3 sweeps removed.",
         "4 requests removed.",
         "1 alerts removed.",
         "2 backups removed.",
+        "3 replays removed.",
         "1 buckets removed.",
         "3 tasks removed.",
         "5 sessions removed.",
@@ -135,6 +140,7 @@ def test_a_dry_run_changes_nothing(call: Call) -> None:
         "requests": 4,
         "alerts": 1,
         "backups": 2,
+        "replays": 3,
         "buckets": 1,
         "tasks": 3,
         "sessions": 5,

@@ -11,6 +11,7 @@ from towns.admin import (  # noqa: F401  (importing registers them)
     lifecycle_event,
     operation,
     orphan,
+    replay,
     sweep,
     town,
     window,

@@ -1,6 +1,7 @@
 """The step that waits until a started town is healthy, and what its restore said."""
 
 from towns import addresses
+from towns.facts import fill_use
 from towns.flows.machines import RESTING, age, await_started, find_machine, lost
 from towns.flows.outcome import Done, Fail, Outcome, Wait
 from towns.flows.run import Run
@@ -90,6 +91,7 @@ def _keep_report(run: Run, report: HealthReport, latency_ms: int) -> None:
         memory_total=report.memory_total,
         cpu_ratio=report.cpu_ratio,
     )
+    fill_use(check, run.town, run.now)
     check.save()
     run.save_town(
         health=check.figures(),

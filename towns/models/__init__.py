@@ -12,6 +12,7 @@ from towns.models.health_hour import HealthHour
 from towns.models.history import LifecycleEvent
 from towns.models.operation import Operation
 from towns.models.orphan import Orphan
+from towns.models.replay import ReplayRun
 from towns.models.request import IdempotentRequest
 from towns.models.sweep import Sweep, SweepChunk
 from towns.models.town import Town
@@ -33,6 +34,7 @@ __all__ = [
     "MaintenanceWindow",
     "Operation",
     "Orphan",
+    "ReplayRun",
     "Sweep",
     "SweepChunk",
     "Town",

@@ -55,6 +55,13 @@ class HealthCheck(models.Model):
     memory_used = models.BigIntegerField(null=True)
     memory_total = models.BigIntegerField(null=True)
     cpu_ratio = models.FloatField(null=True)
+    last_interaction_at = models.DateTimeField(
+        null=True, help_text="The town's last interaction when it was probed."
+    )
+    connected = models.BooleanField(
+        null=True,
+        help_text="Whether an open WebSocket kept it awake. Empty: use was not recorded yet.",
+    )
 
     class Meta:
         ordering = ["-id"]

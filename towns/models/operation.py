@@ -64,6 +64,11 @@ class Operation(models.Model):
             ),
             models.Index(fields=["town", "-created_at"], name="operations_of_a_town"),
             models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
+            models.Index(
+                fields=["finished_at", "town"],
+                condition=Q(actor="sweep:idle", kind="stop", state="succeeded"),
+                name="idle_stops_by_time",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from towns import addresses, automation, history
 from towns.bulk import update_rows
+from towns.facts import fill_use
 from towns.history import Actor
 from towns.models import HealthCheck, LifecycleEvent, Operation, Town
 from towns.policy import HealthRules, Judgement, Share, answered, judge
@@ -155,6 +156,7 @@ def _check(
         reason=judgement.reason,
         latency_ms=probe.latency_ms,
     )
+    fill_use(check, town, now)
     if probe.report is not None and judgement.kind != FailureKind.WRONG_TOWN:
         fill_figures(check, probe.report)
     return check

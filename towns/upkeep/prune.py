@@ -17,7 +17,7 @@ from django.db.models import CASCADE, Exists, ForeignObjectRel, OuterRef, QueryS
 from django_q.models import Task
 
 from towns import budgets
-from towns.models import Alert, Backup, HealthCheck, HealthHour, IdempotentRequest, Sweep
+from towns.models import Alert, Backup, HealthCheck, HealthHour, IdempotentRequest, ReplayRun, Sweep
 from towns.services import R2
 from towns.services.errors import ServiceError
 from towns.upkeep import hours, partitions, retained
@@ -64,6 +64,7 @@ def old_rows(now: datetime) -> list[Old]:
         Old("requests", _by_age(IdempotentRequest, "created_at", asked)),
         Old("alerts", _by_age(Alert, "resolved_at", told)),
         Old("backups", _by_age(Backup, "gone_at", before(checks))),
+        Old("replays", _by_age(ReplayRun, "created_at", before(checks))),
         Old("buckets", budgets.full_buckets(now)),
         # django-q2 bounds the successes itself, failures it keeps.
         Old("tasks", _by_age(Task, "stopped", before(checks))),

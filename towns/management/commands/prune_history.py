@@ -14,8 +14,8 @@ from towns.upkeep.prune import Pruned, prune
 class Command(OpsCommand):
     help = (
         "Make partitions ahead and hourly figures, then remove old health checks, figures, sweeps, "
-        "answered requests, resolved alerts, failed tasks, sessions, the rows of backups that are "
-        "gone, and retained backups whose time is over. Lifecycle events stay."
+        "answered requests, resolved alerts, failed tasks, sessions, replays, the rows of backups "
+        "that are gone, and retained backups whose time is over. Lifecycle events stay."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
