@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from gastown_ops.console import UNFOLD  # noqa: F401  (a setting)
 from gastown_ops.env import Reader
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -21,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_q",

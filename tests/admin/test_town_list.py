@@ -1,5 +1,6 @@
 """The list of towns."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -46,7 +47,11 @@ def test_idle_time_left_or_what_holds_it(admin: Client, fields: dict[str, Any], 
 
 def test_a_town_that_is_not_awake_has_no_idle_time(admin: Client) -> None:
     awake_town(status=Status.STOPPED)
-    assert '<td class="field-idle_left">-</td>' in page(admin, LIST)
+    cell = re.search(
+        r'<td class="[^"]*field-idle_left[^"]*"[^>]*>\s*([^<]*?)\s*<', page(admin, LIST)
+    )
+    assert cell is not None
+    assert cell.group(1) == "-"
 
 
 def test_failures_in_a_row_are_told(admin: Client) -> None:
@@ -107,9 +112,9 @@ def test_search_by_name_owner_and_id(admin: Client) -> None:
 
 
 def test_a_search_that_finds_nothing(admin: Client) -> None:
-    make_town(name="mill")
+    town = make_town(name="mill")
     for term in ("nobody/mill", "00000000-0000-0000-0000-000000000000", "/", "%"):
-        assert "0 towns" in page(admin, f"{LIST}?q={term}"), term
+        assert str(town.pk) not in page(admin, f"{LIST}?q={term}"), term
 
 
 def test_50_towns_cost_no_more_queries_than_5(admin: Client) -> None:

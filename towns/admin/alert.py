@@ -6,8 +6,8 @@ from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
 from towns.admin.delivery import next_try, state_of
-from towns.admin.display import exact, facts, table, tag, town_link, when
 from towns.admin.filters import OpenFilter
+from towns.display import exact, facts, table, tag, town_link, when
 from towns.models import Alert
 from towns.readable import utc
 

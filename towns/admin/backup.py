@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from towns.actions import NotAllowed
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, operation_link, town_link, when
 from towns.admin.filters import RetainedFilter
+from towns.display import exact, operation_link, town_link, when
 from towns.held import accept_held, drop_held
 from towns.history import Actor
 from towns.models import Backup

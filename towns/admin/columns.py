@@ -5,9 +5,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from towns.admin.display import NOTHING, operation_link, tag, when
 from towns.admin.health_check import polecats
 from towns.backup_policy import is_stale
+from towns.display import NOTHING, operation_link, tag, when
 from towns.facts import backup_facts, idle_facts
 from towns.models import Town
 from towns.policy import awake_because, idle_stop_at

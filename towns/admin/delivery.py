@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import NOTHING, exact, tag, when
+from towns.display import NOTHING, exact, tag, when
 from towns.models import Delivery
 
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, operation_link, tag, town_link, when
+from towns.display import exact, operation_link, tag, town_link, when
 from towns.models import Drill
 from towns.readable import duration, size
 

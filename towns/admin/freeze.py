@@ -15,9 +15,9 @@ from django.utils.safestring import SafeString
 
 from towns import automation
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import NOTHING, exact, when
 from towns.admin.filters import StandingFilter
 from towns.changes import FREEZE_MAX_MINUTES, REASON_LENGTH
+from towns.display import NOTHING, exact, when
 from towns.history import Actor
 from towns.models import Freeze
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, tag, town_link, when
+from towns.display import exact, tag, town_link, when
 from towns.models import HealthCheck
 from towns.readable import used
 

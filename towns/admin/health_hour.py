@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, town_link, when
+from towns.display import exact, town_link, when
 from towns.models import HealthHour
 from towns.readable import duration, used
 

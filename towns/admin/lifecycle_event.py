@@ -5,8 +5,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, facts, operation_link, tag, town_link, when
 from towns.admin.filters import ToStatusFilter
+from towns.display import exact, facts, operation_link, tag, town_link, when
 from towns.models import LifecycleEvent
 
 

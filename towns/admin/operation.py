@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import exact, facts, operation_link, tag, town_link, when
+from towns.display import exact, facts, operation_link, tag, town_link, when
 from towns.flows.registry import flow_of
 from towns.models import Operation
 from towns.readable import duration, utc

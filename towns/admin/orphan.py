@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from towns import orphans
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import NOTHING, exact, tag, town_link, when
+from towns.display import NOTHING, exact, tag, town_link, when
 from towns.history import Actor
 from towns.models import Orphan
 from towns.orphans import NotConfirmable

@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.admin.display import tag, when
 from towns.admin.replay_form import ReplayForm
 from towns.changes import InvalidChange
+from towns.display import tag, when
 from towns.history import Actor
 from towns.models import ReplayRun
 from towns.readable import ago, utc

@@ -16,12 +16,12 @@ from towns import actions
 from towns.admin.base import OpsAdmin
 from towns.admin.columns import TownColumns
 from towns.admin.confirm import act_view, confirm_page
-from towns.admin.display import exact
 from towns.admin.filters import LifeFilter
 from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
 from towns.admin.town_page import page_context
 from towns.causes import grouped
+from towns.display import exact
 from towns.history import Actor
 from towns.models import Town
 from towns.presenting import presentable

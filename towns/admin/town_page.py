@@ -8,10 +8,10 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from towns.admin.display import operation_link, tag, when
 from towns.admin.health_check import polecats
 from towns.admin.operation import steps_table
 from towns.admin.town_actions import ACTIONS, TownAction, may, may_discard, previews
+from towns.display import operation_link, tag, when
 from towns.models import Operation, Town
 from towns.presenting import open_operation
 from towns.readable import size, used

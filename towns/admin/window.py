@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 
 from towns import automation
 from towns.admin.base import OpsAdmin
-from towns.admin.display import exact, when
 from towns.admin.freeze import PERMISSION
 from towns.changes import InvalidChange, validated_window
+from towns.display import exact, when
 from towns.history import Actor
 from towns.lookup import UnknownTown, find_scope
 from towns.models import MaintenanceWindow

@@ -1,0 +1,7 @@
+"""Charts as SVG, drawn on the server: they need no script, and print and scale as text does."""
+
+from towns.charts.bars import bar_chart
+from towns.charts.lines import line_chart
+from towns.charts.parts import Mark, Series
+
+__all__ = ["Mark", "Series", "bar_chart", "line_chart"]

@@ -1,0 +1,74 @@
+"""The fleet in figures: towns by status, and the machine hours that sleep saves.
+
+Counting a hundred thousand rows for each look would be waste: the figures are kept for some
+seconds, for all who look.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Count, Q
+
+from towns.models import Town
+from towns.words import Status, StopReason
+
+KEPT_SECONDS = 10
+_KEY = "towns.overview.fleet"
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Machine hours of the last day that the towns asleep now did not run; `money` by their price,
+    None where no price is set."""
+
+    towns: int
+    hours: float
+    money: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All living towns by status, and what sleep saves. `read_at`: when they were counted."""
+
+    statuses: list[tuple[Status, int]]
+    saved: Saved
+    read_at: datetime
+
+    @property
+    def total(self) -> int:
+        """All living towns."""
+        return sum(count for _, count in self.statuses)
+
+
+def read_fleet(now: datetime) -> Fleet:
+    """The figures, at most `KEPT_SECONDS` old; two statements when they are older."""
+    kept = cache.get(_KEY)
+    if isinstance(kept, Fleet) and timedelta(0) <= now - kept.read_at:
+        return kept
+    counts = dict(
+        Town.objects.exclude(status=Status.DESTROYED)
+        .order_by()
+        .values_list("status")
+        .annotate(Count("pk"))
+    )
+    found = [(status, counts[status]) for status in Status if counts.get(status)]
+    fleet = Fleet(found, _saved(now), now)
+    cache.set(_KEY, fleet, KEPT_SECONDS)
+    return fleet
+
+
+def _saved(now: datetime) -> Saved:
+    """Towns by the whole hours that they have slept, which the database counts."""
+    asleep = Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE)
+    spans = {
+        f"h{hours}": Count("pk", filter=Q(status_since__lte=now - timedelta(hours=hours)))
+        for hours in range(1, 25)
+    }
+    counts = asleep.aggregate(all=Count("pk"), **spans)
+    towns = counts.pop("all")
+    hours = float(sum(counts.values()))
+    price = settings.GASTOWN_MACHINE_HOUR_PRICE
+    return Saved(towns, hours, round(hours * price, 2) if price else None)
