@@ -60,6 +60,7 @@ def test_its_queries_do_not_grow_with_its_history(admin: Client) -> None:
             make_operation(town, OperationKind.BACKUP, state="succeeded")
 
     live()
+    page(admin, path(town))  # what a process reads once is read
     few = queries(admin, path(town))
     live()
     assert queries(admin, path(town)) == few
@@ -67,8 +68,46 @@ def test_its_queries_do_not_grow_with_its_history(admin: Client) -> None:
 
 def test_buttons_that_can_not_be_pressed_say_why(admin: Client) -> None:
     text = page(admin, path(make_town(status=Status.STOPPED)))
-    assert re.search(r'title="[^"]+ is stopped already\."[^>]*>Stop<', text)
+    assert re.search(r'aria-describedby="why-not-stop">Stop<', text)
+    assert re.search(r'<li id="why-not-stop"><b>Stop</b>: [^<]+ is stopped already\.</li>', text)
     assert re.search(r'href="[^"]+/act/start/[^"]+">Start<', text)
+
+
+def test_what_a_restore_would_bring_back(admin: Client) -> None:
+    town, now = awake_town(), timezone.now()
+    assert "a restore would bring back nothing" in page(admin, path(town))
+    made = now - timedelta(minutes=4)
+    Backup.objects.create(
+        town=town, snapshot="20260217T120000Z", created_at=made, bytes=812_000_000, verified_at=now
+    )
+    Backup.objects.create(
+        town=town, snapshot="20260217T120300Z", created_at=now, verified_at=now, held=True
+    )
+    told = "A restore would bring back the snapshot 20260217T120000Z (812 MB). What was written in"
+    assert f"{told} the 4 min since would be lost." in page(admin, path(town))
+
+
+def test_charts_of_a_week_and_older_pages(admin: Client) -> None:
+    town = awake_town()
+    history.record(town, "changed", actor=Actor("ann"), now=timezone.now(), reason="for a test")
+    assert "The last 7 days" in page(admin, f"{path(town)}?span=week")
+    assert "for a test" not in page(admin, f"{path(town)}?before=2020-01-01T00:00:00Z")
+    assert "Nothing older is kept." in page(admin, f"{path(town)}?before=2020-01-01T00:00:00Z")
+    for senseless in (
+        "span=year",
+        "before=yesterday",
+        "before=2020-01-01",
+        "before=2020-13-01T0:0",
+    ):
+        assert "for a test" in page(admin, f"{path(town)}?{senseless}"), senseless
+
+
+def test_it_keeps_itself_up_to_date_and_the_faster_while_something_goes_on(admin: Client) -> None:
+    town = awake_town()
+    live = f'data-live="town={town.pk}"'
+    assert f'id="town-now" data-refresh="10" {live}' in page(admin, path(town))
+    make_operation(town, OperationKind.STOP, step="await_snapshot")
+    assert f'id="town-now" data-refresh="3" {live}' in page(admin, path(town))
 
 
 def test_buttons_are_for_who_may(staff: Callable[..., Client]) -> None:

@@ -1,6 +1,7 @@
 """Towns: the fleet as a list, and one town with all that is known of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from towns import actions
 from towns.admin.base import OpsAdmin
@@ -25,6 +27,7 @@ from towns.display import exact
 from towns.history import Actor
 from towns.models import Town
 from towns.presenting import presentable
+from towns.town_page.past import Span
 
 AdminAction = Callable[[Any, HttpRequest, QuerySet[Town]], HttpResponse]
 
@@ -199,10 +202,22 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         """A town with its buttons and its latest history."""
         town = self.get_object(request, object_id)
         if town is not None and self.has_view_permission(request, town):
-            context = page_context(town, request.user, timezone.now())
+            context = page_context(town, request.user, timezone.now(), **_wanted(request))
             context["show_save_and_add_another"] = False
             extra_context = {**context, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra_context)
+
+
+def _wanted(request: HttpRequest) -> dict[str, Any]:
+    """Which span of charts, and which page of the timeline; what makes no sense counts as none."""
+    wanted: dict[str, Any] = {}
+    if request.GET.get("span") == Span.WEEK:
+        wanted["span"] = Span.WEEK
+    with suppress(ValueError):
+        before = parse_datetime(request.GET.get("before", ""))
+        if before is not None and before.tzinfo is not None:
+            wanted["before"] = before
+    return wanted
 
 
 def _without(name: str, fieldsets: Any) -> Any:

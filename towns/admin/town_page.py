@@ -1,20 +1,24 @@
-"""What a town's page shows beside its form: its latest history, in tables of bounded length."""
+"""What a town's page shows beside its form: what goes on, and its past, of bounded length."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from towns.admin.health_check import polecats
 from towns.admin.operation import steps_table
 from towns.admin.town_actions import ACTIONS, TownAction, may, may_discard, previews
 from towns.display import operation_link, tag, when
-from towns.models import Operation, Town
+from towns.models import Backup, Operation, Town
 from towns.presenting import open_operation
-from towns.readable import size, used
+from towns.readable import duration, size
+from towns.town_page.charts import town_charts
+from towns.town_page.past import Span, read_checks, read_hours, read_past
+from towns.town_page.timeline import timeline
 from towns.why import why
 
 ROWS = 10
@@ -28,6 +32,7 @@ class Table:
     heads: tuple[str, ...]
     rows: list[tuple[Any, ...]]
     more: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +45,52 @@ class Button:
 
 
 def page_context(
-    town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime
+    town: Town,
+    user: AbstractBaseUser | AnonymousUser,
+    now: datetime,
+    *,
+    span: Span = Span.DAY,
+    before: datetime | None = None,
 ) -> dict[str, Any]:
-    """What the template needs. Reads only."""
+    """What the template needs; the timeline begins at `before`, or now. Reads only."""
     operation = open_operation(town)
+    buttons = _buttons(town, user, now)
+    past = read_past(town, before or now)
+    entries, older = timeline(past)
     return {
-        "ops_buttons": _buttons(town, user, now),
+        "ops_now": now,
+        "ops_live": operation is not None,
+        "ops_span": span,
+        "ops_charts": _charts(town, span, now),
+        "ops_timeline": entries,
+        "ops_older": older,
+        "ops_before": before,
+        "ops_lists": [
+            ("events", _more("lifecycleevent", town)),
+            ("health checks", _more("healthcheck", town)),
+            ("alerts", _more("alert", town)),
+        ],
+        "ops_buttons": buttons,
+        "ops_refused": [button for button in buttons if button.why_not],
         "ops_why": list(why(town, now).parts(now)),
         "ops_operation": operation,
         "ops_steps": None if operation is None else steps_table(operation),
         "ops_tables": [
-            _events(town, now),
             _operations(town, now),
-            _checks(town, now),
             _backups(town, now),
             _drills(town, now),
-            _alerts(town, now),
         ],
     }
+
+
+def _charts(town: Town, span: Span, now: datetime) -> list[SafeString]:
+    since = now - span.length
+    if span == Span.WEEK:
+        samples, apart = read_hours(town, since), timedelta(hours=1)
+    else:
+        samples = read_checks(town, since, now)[::-1]
+        apart = timedelta(seconds=settings.GASTOWN_HEALTH_PERIOD_SECONDS)
+    return town_charts(samples, since=since, until=now, apart=apart)
 
 
 def _buttons(town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime) -> list[Button]:
@@ -73,21 +106,6 @@ def _buttons(town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime) 
 
 def _more(model: str, town: Town) -> str:
     return reverse(f"admin:towns_{model}_changelist") + f"?town__id__exact={town.pk}"
-
-
-def _events(town: Town, now: datetime) -> Table:
-    rows = [
-        (
-            when(event.at, now),
-            event.kind.replace("_", " "),
-            tag(event.to_status) if event.to_status else "",
-            f"{event.actor} (automatic)" if event.automatic else event.actor,
-            event.reason,
-        )
-        for event in town.events.all()[: 2 * ROWS]
-    ]
-    heads = ("When", "What", "Status", "Who", "Why")
-    return Table("Events", heads, rows, _more("lifecycleevent", town))
 
 
 def _operations(town: Town, now: datetime) -> Table:
@@ -110,22 +128,8 @@ def _how_it_went(operation: Operation) -> str:
     return ". ".join(filter(None, [steps, operation.message]))
 
 
-def _checks(town: Town, now: datetime) -> Table:
-    rows: list[tuple[SafeString | str, ...]] = [
-        (
-            when(check.checked_at, now),
-            tag(check.result),
-            check.reason,
-            polecats(check.polecats_active, check.polecats_total),
-            used(check.disk_used, check.disk_total),
-        )
-        for check in town.health_checks.order_by("-checked_at")[:ROWS]
-    ]
-    heads = ("When", "Result", "Reason", "Polecats", "Disk")
-    return Table("Health checks", heads, rows, _more("healthcheck", town))
-
-
 def _backups(town: Town, now: datetime) -> Table:
+    backups = list(town.backups.all()[:ROWS])
     rows = [
         (
             when(backup.created_at, now),
@@ -135,10 +139,21 @@ def _backups(town: Town, now: datetime) -> Table:
             size(backup.bytes),
             "gone" if backup.gone_at else "in R2",
         )
-        for backup in town.backups.all()[:ROWS]
+        for backup in backups
     ]
     heads = ("Made", "Snapshot", "Kind", "Verified", "Size", "Where")
-    return Table("Verified backups", heads, rows, _more("backup", town))
+    note = _what_a_restore_brings_back(backups, now)
+    return Table("Verified backups", heads, rows, _more("backup", town), note)
+
+
+def _what_a_restore_brings_back(backups: Sequence[Backup], now: datetime) -> str:
+    good = [one for one in backups if one.verified_at and not one.held and not one.gone_at]
+    if not good:
+        return "No verified backup is known: a restore would bring back nothing."
+    newest = good[0]
+    lost = duration((now - newest.created_at).total_seconds())
+    what = f"the snapshot {newest.snapshot} ({size(newest.bytes)})"
+    return f"A restore would bring back {what}. What was written in the {lost} since would be lost."
 
 
 def _drills(town: Town, now: datetime) -> Table:
@@ -154,18 +169,3 @@ def _drills(town: Town, now: datetime) -> Table:
     ]
     heads = ("Began", "Result", "Snapshot", "Fell back to", "Why")
     return Table("Restore drills", heads, rows, _more("drill", town))
-
-
-def _alerts(town: Town, now: datetime) -> Table:
-    rows = [
-        (
-            when(alert.opened_at, now),
-            tag(alert.severity),
-            alert.cause.replace("_", " "),
-            alert.message,
-            when(alert.resolved_at, now) if alert.resolved_at else "open",
-        )
-        for alert in town.alerts.all()[:ROWS]
-    ]
-    heads = ("Opened", "Severity", "Cause", "Message", "Resolved")
-    return Table("Alerts", heads, rows, _more("alert", town))

@@ -22,7 +22,7 @@ Point = tuple[datetime, float | None]
 def day_charts(now: datetime) -> list[SafeString]:
     """Towns asked and failing, how long the sweep took, and automatic restarts; two statements."""
     since = now - DAY
-    sweeps = list(
+    sweeps: list[Any] = list(
         Sweep.objects.filter(kind=Sweep.Kind.HEALTH, slot__gte=since, finished_at__isnull=False)
         .order_by("slot")
         .values("slot", "started_at", "finished_at", "summary")
@@ -68,13 +68,13 @@ def with_gaps(points: Iterable[Point]) -> list[Point]:
     return found
 
 
-def _results(sweeps: list[dict[str, Any]], *names: str) -> Iterable[Point]:
+def _results(sweeps: list[Any], *names: str) -> Iterable[Point]:
     for sweep in sweeps:
         results = sweep["summary"].get("results")
         yield sweep["slot"], None if results is None else sum(results.get(n, 0) for n in names)
 
 
-def _took(sweep: dict[str, Any]) -> Point:
+def _took(sweep: Any) -> Point:
     return sweep["slot"], (sweep["finished_at"] - sweep["started_at"]).total_seconds()
 
 
