@@ -82,7 +82,7 @@ def go_on(run_id: UUID, clock: Callable[[], datetime], *, enough: Callable[[], b
         if not towns:
             break
         for one in ready.outcomes(towns):
-            totals.add(one, scenario.wrong_within)
+            totals.add(one, scenario.wrong_within, named=bool(run.towns))
         if not _keep(run, totals, towns[-1].pk, len(towns), clock()):
             return True
         if enough():

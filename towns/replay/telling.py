@@ -135,7 +135,10 @@ def instead(row: dict[str, Any]) -> str:
         parts.append("given up " + _times(row["would_give_up"]))
     if row["wrong"]:
         parts.append("wrong: " + _times(row["wrong"]))
-    return "; ".join(filter(None, parts))
+    if any(parts):
+        return "; ".join(filter(None, parts))
+    stopped, restarted = _times(row["stopped"]), _times(row["restarted"])
+    return f"as it was: stopped {stopped}, restarted {restarted}"
 
 
 def _compared(verb: str, happened: list[str], replayed: list[str]) -> str:
