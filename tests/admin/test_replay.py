@@ -58,10 +58,11 @@ def test_it_works(
     assert "Waiting for a worker" in waiting
     assert 'http-equiv="refresh"' in waiting
     tasks.go_on_with_replay(str(run.pk))
+    assert str(run) == "idle timeout minutes 15, 7 days"
     text = page(admin, f"{LIST}{run.pk}/change/")
     assert "0.2 machine hours would have been saved, with as many wrong stops." in text
     assert f">{days.towns[0]}</a>" in text
-    assert "stopped 02-17" in text
+    assert "stopped 02\N{NON-BREAKING HYPHEN}17" in text
     assert 'http-equiv="refresh"' not in text
     assert "What a replay can&#x27;t know" in text or "What a replay can't know" in text
     assert "0.2 machine hours would have been saved" in page(admin, LIST)

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django_q.tasks import async_task
 
 from towns.changes import InvalidChange
 from towns.history import Actor
@@ -57,6 +56,8 @@ def begin_run(
 
 def call_worker(run_id: UUID) -> None:
     """Enqueue the task that goes on with a run."""
+    from django_q.tasks import async_task  # here, since it reads the broker's settings
+
     async_task("towns.tasks.go_on_with_replay", str(run_id))
 
 
