@@ -14,8 +14,9 @@ LIMITS = (
     "A town that really slept has no checks meanwhile: where the replay would have let it sleep "
     "later, it is taken to be without work and visitors until its owner came.",
     "A town that the replay would have stopped earlier is watched on in its checks: its owner's "
-    "next sign of use ends the sleep, and counts as wrong if it comes at once. Signs of use are "
-    "known to one health period.",
+    "next sign of use ends the sleep, and counts as wrong if it comes at once, also where the "
+    "second look just before a stop would have called it off. Signs of use are known to one health "
+    "period, and hours are counted from the decision to stop.",
     "An episode that a restart ended would have gone on: history can't tell which towns more "
     "patience would have healed, nor what one more restart would have brought.",
     "That only so many restarts may be under way at once is left out, and each town is taken to be "
