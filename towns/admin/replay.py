@@ -27,7 +27,6 @@ from towns.replay.runs import begin_run
 from towns.replay.scenario import Scenario, scenario_of_now, scenario_with
 
 PERMISSION = "towns.view_town"
-REFRESH_SECONDS = 3
 STUCK_SECONDS = 180
 """After so long without a worker the page says what to look at."""
 
@@ -109,7 +108,6 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
             "run": run,
             "about": _about(run),
             "stuck": _stuck(run),
-            "refresh": REFRESH_SECONDS if run.is_open else None,
             "totals": totals,
             "verdict": telling.verdict(totals),
             "figures": telling.figures(totals),
