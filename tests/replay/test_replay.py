@@ -218,3 +218,18 @@ def test_a_fleet_costs_a_fixed_number_of_statements() -> None:
             assert replay(ready, only=only).towns == len(only)
         counts.append(len(captured))
     assert counts == [5, 5]
+
+
+def test_an_outage_restarts_nobody_unless_its_line_were_higher() -> None:
+    days = Days(("alpha", "beta", "gamma", "delta", "epsilon"))
+    days.slots(1)
+    for number in range(5):
+        days.mute(number)
+    days.slots(3)
+    real = restart_events(days)
+    assert [len(one.would_restart) for one in outcomes(days)] == [
+        len(real[one.name]) for one in outcomes(days)
+    ], "the breaker stood, but for its canary"
+    counted = totals(days, "BREAKER_MIN_TOWNS=50")
+    assert (counted.restarts, counted.would_restart) == (sum(map(len, real.values())), 5)
+    assert counted.restarts < 5
