@@ -56,13 +56,14 @@ def test_it_works(
     assert (answer.headers["Location"], no_broker) == (f"{LIST}{run.pk}/change/", [run.pk])
     waiting = page(admin, f"{LIST}{run.pk}/change/")
     assert "Waiting for a worker" in waiting
-    assert 'http-equiv="refresh"' in waiting
+    assert 'data-refresh="yes"' in waiting
     tasks.go_on_with_replay(str(run.pk))
+    assert str(run) == "idle timeout minutes 15, 7 days"
     text = page(admin, f"{LIST}{run.pk}/change/")
     assert "0.2 machine hours would have been saved, with as many wrong stops." in text
     assert f">{days.towns[0]}</a>" in text
-    assert "stopped 02-17" in text
-    assert 'http-equiv="refresh"' not in text
+    assert "stopped 02\N{NON-BREAKING HYPHEN}17" in text
+    assert "data-refresh" not in text, "the script looks no more"
     assert "What a replay can&#x27;t know" in text or "What a replay can't know" in text
     assert "0.2 machine hours would have been saved" in page(admin, LIST)
 

@@ -52,6 +52,14 @@ def test_json_has_every_figure(call: Call, days: Days) -> None:
     assert found["use_known_since"] is not None
 
 
+def test_a_named_town_is_told_of_also_when_all_is_as_it_was(call: Call, days: Days) -> None:
+    town = str(days.towns[0])
+    [stop] = Operation.objects.filter(kind="stop")
+    told = f"as it was: stopped {stop.created_at:%m-%d %H:%M}, restarted never"
+    assert told in call("replay", town).out
+    assert "as it was" not in call("replay").out
+
+
 @override_settings(GASTOWN_MACHINE_HOUR_PRICE=2.0)
 def test_money_is_told_where_a_price_is_set(call: Call) -> None:
     ended = call("replay", "--set", "IDLE_TIMEOUT_MINUTES=15")

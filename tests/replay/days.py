@@ -1,10 +1,12 @@
 """Days as the real sweeps and flows live and record them, over a virtual clock."""
 
 import random
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from tests.world import World
-from towns import interactions
+from towns import actions, interactions
+from towns.actions import NotAllowed
 from towns.flows.driver import drive_once
 from towns.history import Actor
 from towns.models import Town
@@ -48,6 +50,22 @@ class Days:
         if self.town(number).status == Status.RUNNING:
             self.world.process(self.town(number)).mute = True
 
+    def connect(self, number: int = 0) -> None:
+        """Somebody writes through a WebSocket, and is gone again."""
+        if self.town(number).status == Status.RUNNING:
+            interactions.websocket_message(self.town(number), self.now)
+
+    def choose(self, number: int, minutes: int) -> None:
+        """Its owner chooses an idle timeout, and has it kept awake for as long."""
+        until = self.now + timedelta(minutes=minutes)
+        changes = {"idle_timeout_minutes": minutes, "keep_awake_until": until}
+        actions.change_town(self.town(number).pk, changes, actor=OWNER, now=self.now)
+
+    def stop(self, number: int = 0) -> None:
+        """Its owner stops it."""
+        with suppress(NotAllowed):
+            actions.request_stop(self.town(number).pk, actor=OWNER, now=self.now)
+
     def slots(self, count: int) -> None:
         """Let so many sweeps pass, with all that follows from them."""
         for _ in range(count):
@@ -64,7 +82,7 @@ class Days:
 
 
 def live_by_chance(days: Days, hours: int, seed: int) -> None:
-    """Owners come, polecats work, and towns fall silent."""
+    """Owners come, connect, choose and stop, polecats work, and towns fall silent."""
     rng = random.Random(seed)
     for _ in range(hours * 3600 // PERIOD):
         for number in range(len(days.towns)):
@@ -74,4 +92,10 @@ def live_by_chance(days: Days, hours: int, seed: int) -> None:
                 days.work(rng.choice((0, 0, 1)), number)
             if rng.random() < 0.01:
                 days.mute(number)
+            if rng.random() < 0.04:
+                days.connect(number)
+            if rng.random() < 0.02:
+                days.choose(number, rng.choice((10, 30, 45)))
+            if rng.random() < 0.01:
+                days.stop(number)
         days.slots(1)

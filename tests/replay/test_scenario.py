@@ -23,7 +23,7 @@ def test_it_works() -> None:
     ("change", "why"),
     [
         ("idle", "'idle' is no change; write NAME=VALUE."),
-        ("IDLE=1", "IDLE can't be replayed. What can: GASTOWN_IDLE_TIMEOUT_MINUTES, IDLE_TIMEOUT"),
+        ("IDLE=1", "IDLE can't be replayed. What can: GASTOWN_IDLE_TIMEOUT_MINUTES, EVERY_TOWN"),
         ("IDLE_TIMEOUT_MINUTES=x", "can't be 'x'; write a whole number from 5 to 480."),
         ("IDLE_TIMEOUT_MINUTES=4", "can't be '4'"),
         ("IDLE_TIMEOUT_MINUTES=-9", "can't be '-9'"),

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import NOW, make_operation, make_town
 from tests.replay.days import Days
 from towns.models import Town
-from towns.replay.wrong_stops import WrongStops, wrong_stop_rate
+from towns.replay.wrong_stops import WrongStops, recent_wrong_stop_rate, wrong_stop_rate
 from towns.words import OperationKind, OperationState
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +90,12 @@ def test_an_owner_who_comes_back_at_once_makes_a_real_stop_wrong() -> None:
     days.visit()
     days.minutes(3)
     assert wrong_stop_rate(days.now) == WrongStops(1, 1, 1.0)
+
+
+def test_pages_read_it_once_in_a_while() -> None:
+    cache.clear()
+    assert recent_wrong_stop_rate(NOW).stops == 0
+    stop(make_town(), 60)
+    assert recent_wrong_stop_rate(NOW).stops == 0
+    assert recent_wrong_stop_rate(NOW, days=1).stops == 1
+    cache.clear()

@@ -76,6 +76,8 @@ class HealthCheckAdmin(ReadOnlyAdmin[HealthCheck]):
         "disk",
         "memory",
         "cpu",
+        exact("last_interaction_at"),
+        "connected",
     )
 
     @admin.display(description="checked", ordering="checked_at")

@@ -1,5 +1,6 @@
 """Replays in the admin: ask for one, watch it, read and keep its result."""
 
+import re
 from typing import Any
 
 from django.contrib import admin, messages
@@ -26,9 +27,10 @@ from towns.replay.runs import begin_run
 from towns.replay.scenario import Scenario, scenario_of_now, scenario_with
 
 PERMISSION = "towns.view_town"
-REFRESH_SECONDS = 3
 STUCK_SECONDS = 180
 """After so long without a worker the page says what to look at."""
+
+_MOMENT = re.compile(r"(\d\d)-(\d\d) (\d\d:\d\d)")
 
 
 @admin.register(ReplayRun)
@@ -106,7 +108,6 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
             "run": run,
             "about": _about(run),
             "stuck": _stuck(run),
-            "refresh": REFRESH_SECONDS if run.is_open else None,
             "totals": totals,
             "verdict": telling.verdict(totals),
             "figures": telling.figures(totals),
@@ -187,7 +188,11 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         '<a href="{}">{}</a>', reverse("admin:towns_town_change", args=[row["id"]]), row["town"]
     )
     hours = f"{row['hours_saved']:+.1f}" if row["hours_saved"] else "0"
-    return {"town": link, "hours": hours, "instead": telling.instead(row)}
+    # On a phone a moment stays in one piece.
+    instead = _MOMENT.sub(
+        "\\1\N{NON-BREAKING HYPHEN}\\2\N{NO-BREAK SPACE}\\3", telling.instead(row)
+    )
+    return {"town": link, "hours": hours, "instead": instead}
 
 
 def _again(run: ReplayRun) -> dict[str, Any]:

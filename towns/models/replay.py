@@ -40,9 +40,15 @@ class ReplayRun(models.Model):
         indexes = [models.Index(fields=["-created_at", "-id"], name="replays_newest_first")]
 
     def __str__(self) -> str:
-        return f"{', '.join(self.changes) or 'unchanged settings'}, {self.days} days"
+        changes = ", ".join(map(_readable, self.changes))
+        return f"{changes or 'unchanged settings'}, {self.days} days"
 
     @property
     def is_open(self) -> bool:
         """Whether workers have still to go on with it."""
         return self.state == self.State.OPEN
+
+
+def _readable(change: str) -> str:
+    name, _, value = change.partition("=")
+    return f"{name.removeprefix('GASTOWN_').lower().replace('_', ' ')} {value}"

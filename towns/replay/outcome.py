@@ -68,7 +68,7 @@ class TownOutcome:
 
     @property
     def weight(self) -> tuple[float, int]:
-        """How much it differs, for who is listed first."""
+        """How much it differs, for who is listed first: by hours, then by restarts."""
         return (
             abs(self.saved_seconds),
             abs(len(self.would_restart) - len(self.restarted)),
@@ -122,8 +122,9 @@ class Totals:
         """Machine hours; less than nothing when more are spent."""
         return self.would_sleep_hours - self.asleep_hours
 
-    def add(self, one: TownOutcome, within: timedelta) -> None:
-        """Count a town; the list keeps those that differ most."""
+    def add(self, one: TownOutcome, within: timedelta, *, named: bool = False) -> None:
+        """Count a town; the list keeps those that differ most, and those that were asked for by
+        name."""
         self.towns += 1
         self.checks += one.checks
         self.checks_without_use += one.checks_without_use
@@ -143,8 +144,8 @@ class Totals:
         self.would_give_up += len(one.would_give_up)
         self.asleep_hours += one.asleep_seconds / 3600
         self.would_sleep_hours += one.would_sleep_seconds / 3600
-        if one.differs:
-            self.towns_that_differ += 1
+        self.towns_that_differ += one.differs
+        if one.differs or named:
             self.listed.append({**one.as_json(within), "weight": list(one.weight)})
             if len(self.listed) >= 2 * LISTED:
                 self.trim()

@@ -1,4 +1,8 @@
-"""The replay: the towns of a span decided again, a few at a time, and summed up."""
+"""The replay: the towns of a span decided again, a few at a time, and summed up.
+
+It goes back as far as health checks are kept. The hourly figures that outlive them tell neither
+when somebody came nor which checks failed in a row: by them nothing can be decided.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +130,7 @@ def replay(
     found, after = reading.towns_of(ready.since, only), None
     while towns := reading.next_towns(found, after):
         for one in ready.outcomes(towns):
-            totals.add(one, ready.scenario.wrong_within)
+            totals.add(one, ready.scenario.wrong_within, named=only is not None)
         after = towns[-1].pk
         on_towns(len(towns))
     totals.trim()

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django_q.tasks import async_task
 
 from towns.changes import InvalidChange
 from towns.history import Actor
@@ -57,6 +56,8 @@ def begin_run(
 
 def call_worker(run_id: UUID) -> None:
     """Enqueue the task that goes on with a run."""
+    from django_q.tasks import async_task  # here, since it reads the broker's settings
+
     async_task("towns.tasks.go_on_with_replay", str(run_id))
 
 
@@ -82,7 +83,7 @@ def go_on(run_id: UUID, clock: Callable[[], datetime], *, enough: Callable[[], b
         if not towns:
             break
         for one in ready.outcomes(towns):
-            totals.add(one, scenario.wrong_within)
+            totals.add(one, scenario.wrong_within, named=bool(run.towns))
         if not _keep(run, totals, towns[-1].pk, len(towns), clock()):
             return True
         if enough():

@@ -12,7 +12,7 @@ from towns.changes import InvalidChange
 from towns.policy import HealthRules, IdleRules
 from towns.rules import health_rules, idle_rules
 
-EVERY = "IDLE_TIMEOUT_OF_EVERY_TOWN_MINUTES"
+EVERY = "EVERY_TOWN_IDLE_TIMEOUT_MINUTES"
 """No setting of the installation: it stands for an own idle timeout of each town."""
 
 

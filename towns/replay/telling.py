@@ -14,8 +14,9 @@ LIMITS = (
     "A town that really slept has no checks meanwhile: where the replay would have let it sleep "
     "later, it is taken to be without work and visitors until its owner came.",
     "A town that the replay would have stopped earlier is watched on in its checks: its owner's "
-    "next sign of use ends the sleep, and counts as wrong if it comes at once. Signs of use are "
-    "known to one health period.",
+    "next sign of use ends the sleep, and counts as wrong if it comes at once, also where the "
+    "second look just before a stop would have called it off. Signs of use are known to one health "
+    "period, and hours are counted from the decision to stop.",
     "An episode that a restart ended would have gone on: history can't tell which towns more "
     "patience would have healed, nor what one more restart would have brought.",
     "That only so many restarts may be under way at once is left out, and each town is taken to be "
@@ -135,7 +136,10 @@ def instead(row: dict[str, Any]) -> str:
         parts.append("given up " + _times(row["would_give_up"]))
     if row["wrong"]:
         parts.append("wrong: " + _times(row["wrong"]))
-    return "; ".join(filter(None, parts))
+    if any(parts):
+        return "; ".join(filter(None, parts))
+    stopped, restarted = _times(row["stopped"]), _times(row["restarted"])
+    return f"as it was: stopped {stopped}, restarted {restarted}"
 
 
 def _compared(verb: str, happened: list[str], replayed: list[str]) -> str:

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from towns.models import Operation
 from towns.sweeps import idle
 from towns.words import OperationKind, OperationState
+
+KEPT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,14 @@ def idle_stops() -> QuerySet[Operation]:
     return Operation.objects.filter(
         actor=idle.ACTOR.name, kind=OperationKind.STOP, state=OperationState.SUCCEEDED
     )
+
+
+def recent_wrong_stop_rate(now: datetime, days: int = 7) -> WrongStops:
+    """The same, not older than `KEPT_SECONDS`, for pages: it is read for each process and so often
+    alone, since among hundreds of thousands of stops it takes a second."""
+    key = f"towns.wrong_stop_rate.{days}"
+    kept: WrongStops | None = cache.get(key)
+    if kept is None:
+        kept = wrong_stop_rate(now, days)
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
