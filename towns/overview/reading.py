@@ -19,7 +19,7 @@ from towns.overview.work import (
     read_under_way,
 )
 from towns.readable import utc
-from towns.replay.wrong_stops import WrongStops, wrong_stop_rate
+from towns.replay.wrong_stops import WrongStops, recent_wrong_stop_rate
 from towns.standing import Standing, read_standing
 
 WRONG_STOP_DAYS = 7
@@ -69,6 +69,6 @@ def read_overview(now: datetime) -> Overview:
         under_way=read_under_way(now),
         restarts=read_restarts(now),
         platforms=read_platforms(),
-        wrong_stops=wrong_stop_rate(now, WRONG_STOP_DAYS),
+        wrong_stops=recent_wrong_stop_rate(now, WRONG_STOP_DAYS),
         charts=day_charts(now),
     )
