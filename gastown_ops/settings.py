@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gastown_ops.console import UNFOLD  # noqa: F401  (a setting)
 from gastown_ops.env import Reader
+from towns.logs import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Reader(os.environ.get("GASTOWN_ENV_FILE", str(BASE_DIR / ".env")))
@@ -107,13 +108,14 @@ GASTOWN_ALERT_DIGEST_WINDOW_SECONDS = env.whole("GASTOWN_ALERT_DIGEST_WINDOW_SEC
 GASTOWN_ALERT_DIGEST_PAUSE_SECONDS = env.whole("GASTOWN_ALERT_DIGEST_PAUSE_SECONDS", default=600)
 GASTOWN_ALERT_ATTEMPTS = env.whole("GASTOWN_ALERT_ATTEMPTS", default=10)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-}
+LOGGING = logging_settings(
+    level=LOG_LEVEL, form=env.one_of("LOG_FORMAT", default="line", known=("line", "json"))
+)
+
+# For those who watch us (product.md 1.7)
+GASTOWN_METRICS_TOKEN = env.text("GASTOWN_METRICS_TOKEN", default="")
+GASTOWN_METRICS_FLUSH_SECONDS = env.whole("GASTOWN_METRICS_FLUSH_SECONDS", default=10)
+GASTOWN_DEAD_MAN_URL = env.text("GASTOWN_DEAD_MAN_URL", default="")
 
 REDIS_URL = env.text("REDIS_URL", default="")
 Q_CLUSTER = {

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from towns.api.application import api, sandbox_api
+from towns.metrics.view import metrics
 from towns.probes import healthz, readyz
 
 admin.site.site_header = admin.site.site_title = "Gastown Ops"
@@ -18,4 +19,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live/", include("towns.live.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
 ]

@@ -72,6 +72,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_DEADLINE_RECOVERING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_RESTORING_MINUTES": (1, 1440),
     "GASTOWN_DEADLINE_BACKUP_MINUTES": (1, 1440),
+    "GASTOWN_METRICS_FLUSH_SECONDS": (0, 3600),
     "EMAIL_TIMEOUT": (1, 20),
     "GASTOWN_ALERT_DIGEST_OVER": (1, 100_000),
     "GASTOWN_ALERT_DIGEST_WINDOW_SECONDS": (0, 3600),
@@ -127,6 +128,19 @@ def _missing() -> Iterator[CheckMessage]:
             yield kind(f"{name} is not set. Set it to {meaning}.", id=code)
 
 
+def _dead_man() -> Iterator[str]:
+    url: str = settings.GASTOWN_DEAD_MAN_URL
+    try:
+        if not url or (_is_address(url) and url.format(sweep="health") != url):
+            return
+    except (KeyError, ValueError, IndexError):
+        pass
+    yield (
+        f"GASTOWN_DEAD_MAN_URL is {url!r}; write an address with {{sweep}} in it, such as "
+        "https://hc-ping.com/KEY/{sweep}."
+    )
+
+
 def _senseless() -> Iterator[str]:
     outside = [
         f"{name} is {getattr(settings, name):g}; write a number from {least:g} to {most:g}."
@@ -134,6 +148,7 @@ def _senseless() -> Iterator[str]:
         if not least <= getattr(settings, name) <= most
     ]
     yield from outside
+    yield from _dead_man()
     for name in _ADDRESSES:
         value = getattr(settings, name)
         if value and not _is_address(value):

@@ -13,6 +13,8 @@ from towns.flows.begin import deadline_of
 from towns.flows.outcome import Done, Fail, Flow, HandOver, Outcome, Retry, Step, Wait
 from towns.flows.registry import flow_of
 from towns.flows.run import LeaseLost, Run
+from towns.logs import about
+from towns.metrics.store import tally
 from towns.models import Operation, Town
 from towns.rows import read_row
 from towns.services import Services
@@ -34,11 +36,18 @@ def run_claimed(operation: Operation, services: Services) -> None:
 
     Between two steps nothing is held in memory that the row doesn't say.
     """
+    with about(town=operation.town_id, operation=operation.pk):
+        _run(operation, services)
+
+
+def _run(operation: Operation, services: Services) -> None:
     operation.town = read_row(Town, operation.town_id)
     run = Run(operation=operation, town=operation.town, services=services)
     try:
         for _ in range(STEPS_AT_A_TIME):
             if not _advance(run):
+                if not operation.is_open:
+                    tally.add("gastown_operations", kind=operation.kind, outcome=operation.state)
                 return
             run.reload_town()
         _release(run, due_at=run.now)
@@ -118,9 +127,13 @@ def _patience(run: Run) -> float:
 
     A machine that boots in 5 s is seen at once; one that takes minutes isn't asked for each second.
     """
-    log, created_at = run.operation.log, run.operation.created_at
-    since = datetime.fromisoformat(log[-1]["at"]) if log else created_at
-    return min((run.now - since).total_seconds() / 10, LONGEST_PATIENCE_SECONDS)
+    return min((run.now - _began(run)).total_seconds() / 10, LONGEST_PATIENCE_SECONDS)
+
+
+def _began(run: Run) -> datetime:
+    """When the step before this one was done."""
+    log = run.operation.log
+    return datetime.fromisoformat(log[-1]["at"]) if log else run.operation.created_at
 
 
 def _due(run: Run, flow: Flow, seconds: float) -> datetime:
@@ -133,6 +146,8 @@ def _next_step(run: Run, flow: Flow, note: str) -> bool:
     operation = run.operation
     entry = {"step": operation.step, "at": run.now.isoformat(), "note": note}
     following = flow.after(operation.step)
+    took = (run.now - _began(run)).total_seconds()
+    tally.observe("gastown_step_seconds", took, kind=operation.kind, step=operation.step)
     fields: dict[str, Any] = {"log": [*operation.log, entry], "attempt": 0, "message": ""}
     if flow.held_at is not None and operation.step == flow.held_at.__name__:
         fields["deadline_at"] = deadline_of(flow, run.now)

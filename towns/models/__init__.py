@@ -10,6 +10,7 @@ from towns.models.driver import DriverSlot
 from towns.models.health import HealthCheck
 from towns.models.health_hour import HealthHour
 from towns.models.history import LifecycleEvent
+from towns.models.metric import MetricSum
 from towns.models.operation import Operation
 from towns.models.orphan import Orphan
 from towns.models.replay import ReplayRun
@@ -32,6 +33,7 @@ __all__ = [
     "IdempotentRequest",
     "LifecycleEvent",
     "MaintenanceWindow",
+    "MetricSum",
     "Operation",
     "Orphan",
     "ReplayRun",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from .protocols import R2, Clock, Fly, Sandbox
+from .results import OnResult
 
 __all__ = ["R2", "Clock", "Fly", "Sandbox", "Services", "SystemClock", "default_services"]
 
@@ -43,11 +44,15 @@ def default_services() -> Services:
 
     # The database keeps the budgets, and this package knows nothing of it but here.
     from towns.budgets import SharedBuckets
+    from towns.metrics.store import tally
 
     # The values and errors of this package are used where boto3 and requests aren't wanted.
     from .fly import FlyClient, FlyConfig
     from .r2 import R2Client, R2Config
     from .sandbox import SandboxClient
+
+    def counts(name: str) -> OnResult:
+        return lambda action, result: tally.add(name, action=action, result=result)
 
     fly = FlyConfig(
         api_url=settings.GASTOWN_FLY_API_URL,
@@ -62,8 +67,11 @@ def default_services() -> Services:
     )
     return Services(
         clock=SystemClock(),
-        fly=FlyClient(fly, limiter=SharedBuckets()),
-        sandbox=SandboxClient(timeout_seconds=settings.GASTOWN_PROBE_TIMEOUT_SECONDS),
-        r2=R2Client(r2),
+        fly=FlyClient(fly, limiter=SharedBuckets(), on_result=counts("gastown_fly_calls")),
+        sandbox=SandboxClient(
+            timeout_seconds=settings.GASTOWN_PROBE_TIMEOUT_SECONDS,
+            on_result=lambda _, result: tally.add("gastown_probes", result=result),
+        ),
+        r2=R2Client(r2, on_result=counts("gastown_r2_calls")),
         rng=random.Random(),
     )

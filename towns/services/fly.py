@@ -21,6 +21,7 @@ from .fly_types import (
     VolumeSpec,
 )
 from .limits import RateLimiter, TokenBuckets
+from .results import OnResult, ignore
 
 __all__ = [
     "FlyClient",
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 
 class FlyClient:
-    """Thread-safe. `limiter` holds our side of Fly's rate limits; one a process by default."""
+    """Thread-safe. `limiter` holds our side of Fly's rate limits; one a process by default.
+
+    `on_result` hears of each call: what was asked, and `ok` or the name of the error.
+    """
 
     def __init__(
         self,
@@ -43,9 +47,10 @@ class FlyClient:
         *,
         limiter: RateLimiter | None = None,
         session_factory: Callable[[], requests.Session] | None = None,
+        on_result: OnResult = ignore,
     ) -> None:
         self._app = config.app
-        self._http = FlyHttp(config, limiter or TokenBuckets(), session_factory)
+        self._http = FlyHttp(config, limiter or TokenBuckets(), session_factory, on_result)
 
     def ping(self) -> bool:
         """Whether Fly's API answers at all: anything below 500 counts. Never raises."""

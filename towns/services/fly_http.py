@@ -19,6 +19,7 @@ from .errors import Misconfigured, NotFound, RateLimited, Rejected, ServiceError
 from .fly_errors import Refusal, error_of, read_refusal, unknown_app, unset
 from .fly_types import FlyConfig
 from .limits import RateLimiter
+from .results import OnResult, ignore
 
 log = logging.getLogger(__name__)
 USER_AGENT = "gastown-ops/0.1"
@@ -58,7 +59,9 @@ class FlyHttp:
         config: FlyConfig,
         limiter: RateLimiter,
         session_factory: Callable[[], requests.Session] | None = None,
+        on_result: OnResult = ignore,
     ) -> None:
+        self._on_result = on_result
         self._config = config
         self._limiter = limiter
         self._session_factory = session_factory or new_session
@@ -74,6 +77,15 @@ class FlyHttp:
         429 everybody waits with such calls for as long as Fly asks.
         """
         self._check_config()
+        try:
+            document = self._send(call)
+        except ServiceError as error:
+            self._on_result(call.action, type(error).__name__)
+            raise
+        self._on_result(call.action, "ok")
+        return document
+
+    def _send(self, call: Call) -> Any:
         self._limiter.take(call.action, call.key)
         response = self._exchange(call)
         if 200 <= response.status_code < 300:

@@ -27,6 +27,7 @@ from .r2_types import (
     live_prefix,
     retained_prefix,
 )
+from .results import OnResult, ignore
 
 __all__ = [
     "RULE_ID",
@@ -49,8 +50,8 @@ _RETAINED_KEY = re.compile(rf"{RETAINED}{_UUID}/.+")
 class R2Client:
     """Thread-safe. A `prefix` is that of one town: `live_prefix` or `retained_prefix`."""
 
-    def __init__(self, config: R2Config) -> None:
-        self._store = Store(config)
+    def __init__(self, config: R2Config, *, on_result: OnResult = ignore) -> None:
+        self._store = Store(config, on_result)
 
     def ping(self) -> bool:
         """Whether R2 answers at all: anything below 500 counts. Never raises."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .errors import Conflict, Misconfigured, NotFound, Unavailable
 from .r2_errors import talking, unset
 from .r2_types import R2Config
+from .results import OnResult, ignore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,7 +58,8 @@ class Stored:
 class Store:
     """Thread-safe. Every method raises the errors of `errors.py`."""
 
-    def __init__(self, config: R2Config) -> None:
+    def __init__(self, config: R2Config, on_result: OnResult = ignore) -> None:
+        self._on_result = on_result
         self.bucket = config.bucket
         self._config = config
         self._client: S3Client | None = None
@@ -68,7 +70,19 @@ class Store:
         with self._lock:
             if self._client is None:
                 self._client = _connect(self._config)
+                events = self._client.meta.events
+                events.register("after-call.s3", self._answered)
+                events.register("after-call-error.s3", self._lost)
             return self._client
+
+    def _answered(self, http_response: Any, model: Any, **_: Any) -> None:
+        """boto3 says of each answer, after its own retries, what it was."""
+        code = http_response.status_code
+        self._on_result(model.name, "ok" if code < 400 else str(code))
+
+    def _lost(self, exception: Exception, model: Any = None, **_: Any) -> None:
+        name = getattr(model, "name", "call")
+        self._on_result(name, type(exception).__name__)
 
     def answers(self) -> bool:
         """Whether R2 answers at all, with anything below 500. Never raises."""

@@ -14,6 +14,7 @@ from towns.probe import Probe, ProbeProblem
 from . import values
 from .errors import Conflict, Rejected, Unavailable
 from .health_report import Malformed, parse_health
+from .results import OnResult, ignore
 from .sandbox_http import TooLarge, exchange
 from .sandbox_problems import REMOTE_ERRORS, problem_of
 from .sandbox_types import SandboxAddress, SyncAnswer, sandbox_key, sandbox_url
@@ -24,11 +25,17 @@ __all__ = ["SandboxAddress", "SandboxClient", "SyncAnswer", "sandbox_key", "sand
 class SandboxClient:
     """Thread-safe. `timeout_seconds` bounds a whole call, from connecting to the last byte."""
 
-    def __init__(self, *, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, *, timeout_seconds: float = 5.0, on_result: OnResult = ignore) -> None:
         self._timeout = timeout_seconds
+        self._on_result = on_result
 
     def probe(self, address: SandboxAddress) -> Probe:
         """Ask for its health once. Never raises, whatever the other side does."""
+        found = self._probe(address)
+        self._on_result("probe", "ok" if found.problem is None else found.problem.value)
+        return found
+
+    def _probe(self, address: SandboxAddress) -> Probe:
         began = time.monotonic()
         try:
             code, body = self._exchange("GET", address, "/health")

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from towns import alerts
 from towns.models import Sweep
+from towns.sweeps import dead_man
 
 GIVEN_UP_AFTER = 3
 """Periods after which an unfinished sweep is no reason any more not to begin another."""
@@ -58,4 +59,6 @@ def finish_sweep(sweep: Sweep, now: datetime, **fields: object) -> bool:
         resolution="a sweep was finished",
         now=now,
     )
+    summary = fields.get("summary")
+    dead_man.after_sweep(sweep, blind=isinstance(summary, dict) and bool(summary.get("blind")))
     return True

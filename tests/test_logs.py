@@ -1,0 +1,91 @@
+"""Log lines."""
+
+import io
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.factories import make_operation, make_town
+from tests.world import World
+from towns.flows.engine import run_claimed
+from towns.logs import AddIds, about, logging_settings
+from towns.words import OperationKind
+
+
+@contextmanager
+def written(form: str) -> Iterator[io.StringIO]:
+    """What the logger `a.test` writes in a form."""
+    configured = logging_settings(level="INFO", form=form)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(AddIds())
+    shape = dict(configured["formatters"][form])
+    configurator = logging.config.DictConfigurator(configured)
+    handler.setFormatter(configurator.configure_formatter(shape))
+    logger = logging.getLogger("a.test")
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    try:
+        yield stream
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_line_says_what_it_is_about() -> None:
+    with written("line") as stream, about(town="t1"), about(operation="o1"):
+        logging.getLogger("a.test").warning("it %s", "failed")
+    assert stream.getvalue().endswith("WARNING a.test town=t1 operation=o1 it failed\n")
+
+
+def test_json_has_the_ids_as_fields_of_their_own() -> None:
+    with written("json") as stream:
+        with about(town="t1", operation="o1"):
+            logging.getLogger("a.test").warning("it failed")
+        logging.getLogger("a.test").info("later", extra={"host": "h1"})
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first.pop("time")
+    assert first == {
+        "level": "WARNING",
+        "logger": "a.test",
+        "message": "it failed",
+        "town": "t1",
+        "operation": "o1",
+    }
+    assert second.pop("time")
+    assert second == {"level": "INFO", "logger": "a.test", "message": "later", "host": "h1"}
+
+
+def test_an_error_keeps_its_traceback() -> None:
+    with written("json") as stream:
+        try:
+            raise ValueError("no")
+        except ValueError:
+            logging.getLogger("a.test").exception("it failed")
+    assert "ValueError: no" in json.loads(stream.getvalue())["exc_info"]
+
+
+@pytest.mark.parametrize("form", ["line", "json"])
+def test_the_settings_are_those_of_logging(form: str) -> None:
+    logging.config.DictConfigurator(logging_settings(level="INFO", form=form))
+
+
+@pytest.mark.django_db
+def test_what_a_flow_logs_is_about_its_town_and_operation(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = make_operation(make_town(), OperationKind.START)
+    seen: dict[str, str] = {}
+
+    def note(*_: object) -> bool:
+        record = logging.makeLogRecord({})
+        AddIds().filter(record)
+        seen.update(town=vars(record)["town"], operation=vars(record)["operation"])
+        return False
+
+    monkeypatch.setattr("towns.flows.engine._advance", note)
+    run_claimed(operation, World().services)
+    assert seen == {"town": str(operation.town_id), "operation": str(operation.pk)}

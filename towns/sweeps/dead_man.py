@@ -1,0 +1,34 @@
+"""A dead man's switch: a ping after each good sweep, so that somebody outside hears our silence.
+
+`GASTOWN_DEAD_MAN_URL` is an address with `{sweep}` in it (health, idle, reconcile, backups), as of
+a check of healthchecks.io, which alerts when no ping comes for some periods.
+"""
+
+import logging
+
+import requests
+from django.conf import settings
+from django.db import transaction
+
+from towns.models import Sweep
+
+SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+def after_sweep(sweep: Sweep, *, blind: bool) -> None:
+    """Ping once the end of a sweep is saved, unless it saw nothing: a blind one is no good one."""
+    if settings.GASTOWN_DEAD_MAN_URL and not blind:
+        transaction.on_commit(lambda: ping(sweep.kind))
+
+
+def ping(kind: str) -> bool:
+    """Ping for a kind of sweep; whether it was heard. Its failing fails nothing else."""
+    try:
+        answer = requests.get(settings.GASTOWN_DEAD_MAN_URL.format(sweep=kind), timeout=SECONDS)
+    except requests.RequestException as error:
+        log.warning("the dead man's ping of the %s sweep failed: %s", kind, type(error).__name__)
+        return False
+    if not answer.ok:
+        log.warning("the dead man's ping of the %s sweep got %s", kind, answer.status_code)
+    return answer.ok
