@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                 "Access",
                 _item("Users", "person", "auth.user"),
                 _item("Groups", "group", "auth.group"),
+                _item("API tokens", "key", "towns.apitoken"),
             ),
             _group(
                 "Task queue",

@@ -112,6 +112,10 @@ LOGGING = logging_settings(
     level=LOG_LEVEL, form=env.one_of("LOG_FORMAT", default="line", known=("line", "json"))
 )
 
+# The API
+GASTOWN_API_RATE_PER_MINUTE = env.whole("GASTOWN_API_RATE_PER_MINUTE", default=600)
+GASTOWN_API_BURST = env.whole("GASTOWN_API_BURST", default=100)
+
 # For those who watch us (product.md 1.7)
 GASTOWN_METRICS_TOKEN = env.text("GASTOWN_METRICS_TOKEN", default="")
 GASTOWN_METRICS_FLUSH_SECONDS = env.whole("GASTOWN_METRICS_FLUSH_SECONDS", default=10)

@@ -1,7 +1,7 @@
 """The WebSocket to a town."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from towns import history
 from towns.history import Actor
 from towns.live import socket
 from towns.models import Town
+from towns.tokens import create_token
 from towns.words import Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,11 +28,18 @@ OURS = (b"origin", b"http://localhost")
 Talk = Callable[[Any], Awaitable[Any]]
 
 
-def connect(user: User | None, path: str, talk: Talk, *, origin: tuple[bytes, bytes] = OURS) -> Any:
+def connect(
+    user: User | None,
+    path: str,
+    talk: Talk,
+    *,
+    origin: tuple[bytes, bytes] = OURS,
+    more: Sequence[tuple[bytes, bytes]] = (),
+) -> Any:
     """Open a WebSocket as somebody and have a talk through it."""
 
     async def story() -> Any:
-        headers = [(b"host", b"localhost"), origin]
+        headers = [(b"host", b"localhost"), origin, *more]
         if user is not None:
             client = AsyncClient()
             await client.aforce_login(user)
@@ -210,6 +218,22 @@ def test_who_is_refused(town: Town) -> None:
     new = make_user("new", is_staff=True)
     assert connect(new, path(town), refusal)[0] == 403
     assert connect(town.owner, "/live/harbour", refusal)[0] == 404
+
+
+def test_a_gateway_opens_it_for_an_owner(town: Town) -> None:
+    scopes = ["towns:read", "owners:act"]
+    made = create_token("gateway", scopes, actor=Actor.shell(), now=timezone.now())
+    bearer = (b"authorization", f"Bearer {made.secret}".encode())
+    before = town.last_interaction_at
+    assert connect(None, path(town), first, more=[bearer])["id"] == str(town.pk)
+    town.refresh_from_db()
+    assert town.last_interaction_at == before, "it acts for nobody"
+    owner = (b"x-gastown-user", town.owner.get_username().encode())
+    assert connect(None, path(town), first, more=[bearer, owner])["id"] == str(town.pk)
+    town.refresh_from_db()
+    assert town.last_interaction_kind == "websocket"
+    wrong = (b"authorization", b"Bearer gto_wrong")
+    assert connect(None, path(town), refusal, more=[wrong])[0] == 401
 
 
 def test_another_site_can_open_none(town: Town) -> None:

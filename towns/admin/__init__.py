@@ -13,6 +13,7 @@ from towns.admin import (  # noqa: F401  (importing registers them)
     orphan,
     replay,
     sweep,
+    token,
     town,
     window,
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from unfold.widgets import (  # type: ignore[import-untyped]  # it has no types
+from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,

@@ -1,6 +1,6 @@
 """Who calls, which towns they see, and what they may do with them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -8,9 +8,11 @@ from django.http import HttpRequest
 from ninja.security import APIKeyCookie, APIKeyHeader
 
 from towns.api.problems import Problem, not_found
+from towns.api.rates import count_call
 from towns.history import Actor
-from towns.models import Town
+from towns.models import ApiToken, Town
 from towns.presenting import presentable
+from towns.scopes import Scope, scope_for, scope_for_operation
 from towns.words import OperationKind
 
 OWNER_MAY = frozenset(OperationKind) - {
@@ -23,27 +25,45 @@ OWNER_MAY = frozenset(OperationKind) - {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever is signed in. Staff who own a town count as its owner."""
+    """Whoever is signed in, or a machine with a token: then `user` is the owner whom it acts for,
+    or else its own account. Staff who own a town count as its owner."""
 
     user: User
+    token: ApiToken | None = None
 
     @property
     def actor(self) -> Actor:
         """The caller as the history names them."""
-        return Actor.person(self.user)
+        person = Actor.person(self.user)
+        if self.token is None or self.is_machine:
+            return person
+        return replace(person, name=f"{person.name} via {self.token.name}"[:150])
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it is a machine that acts for nobody but itself."""
+        return self.token is not None and self.token.user_id == self.user.pk
 
     def owns(self, town: Town) -> bool:
         """Whether it is the caller's own town."""
         return town.owner_id == self.user.pk
 
     def holds(self, permission: str) -> bool:
-        """Whether the caller is staff with a permission of the app, such as `start_town`."""
+        """Whether the caller is staff with a permission of the app, such as `start_town`, or a
+        machine with the scope that stands for it."""
+        if self.token is not None:
+            return self.is_machine and scope_for(permission) in self.token.scopes
         return self.user.is_staff and self.user.has_perm(f"towns.{permission}")
 
     def require(self, permission: str) -> None:
         """Raise a 403 unless the caller is staff with the permission."""
         if self.holds(permission):
             return
+        if self.is_machine:
+            scope = scope_for(permission)
+            if scope is None:
+                raise Problem(403, "Only people may do that: no token can.", "scope")
+            self.needs(scope)
         if self.user.is_staff:
             raise Problem(
                 403,
@@ -52,8 +72,15 @@ class Caller:
             )
         raise Problem(403, "Only staff may do that.", "permission")
 
+    def needs(self, scope: Scope | None) -> None:
+        """Raise a 403 if the caller is a token that lacks the scope, whomever it acts for."""
+        if self.token is not None and scope not in self.token.scopes:
+            told = f"The token {self.token.name} lacks the scope {scope}. Use one that has it."
+            raise Problem(403, told, "scope")
+
     def require_for(self, town: Town, kind: OperationKind) -> None:
         """Raise a 403 unless the caller may have this done to this town."""
+        self.needs(scope_for_operation(kind))
         if not (kind in OWNER_MAY and self.owns(town)):
             self.require(f"{kind}_town")
 
@@ -74,6 +101,7 @@ class SessionAuth(APIKeyCookie):
         if not request.user.is_authenticated:
             return None
         self._get_key(request)  # raises on a missing or wrong CSRF token
+        count_call(request, request.user.get_username())
         return Caller(request.user)
 
     def authenticate(self, request: HttpRequest, key: str | None) -> None:
@@ -106,10 +134,11 @@ def forbidden() -> Problem:
 
 def visible_town(caller: Caller, town_id: UUID) -> Town:
     """A town that the caller may see; a 404 for others, the same as for no town at all."""
+    caller.needs(Scope.READ)
     town = presentable(Town.objects.filter(pk=town_id)).first()
     if town is not None and caller.owns(town):
         return town
-    if caller.user.is_staff:
+    if caller.user.is_staff or caller.is_machine:
         caller.require("view_town")
     elif town is not None:
         raise not_found()

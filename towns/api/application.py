@@ -6,11 +6,13 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 
 from towns.actions import NotAllowed
-from towns.api import automation, doing, heartbeat, lists, towns
+from towns.api import automation, doing, fleet, heartbeat, lists, towns
 from towns.api.access import SessionAuth
-from towns.api.problems import Problem, as_problem, problem_response
+from towns.api.bearer import TokenAuth
+from towns.api.problems import PROBLEM_SCHEMA, REFUSED, Problem, as_problem, problem_response
 from towns.api.reading import StrictParser
 from towns.changes import InvalidChange
 
@@ -25,8 +27,21 @@ _ERRORS: list[type[Exception]] = [
 ]
 
 
+class DocumentedAPI(NinjaAPI):
+    """Says of every view that a refusal is a problem document, with the codes that it may have."""
+
+    def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
+        """The document (OpenAPI 3.1), refusals included."""
+        document = super().get_openapi_schema(**given)
+        document["components"].setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"]["default"] = REFUSED
+        return document
+
+
 def _make(namespace: str, **settings: Any) -> NinjaAPI:
-    made = NinjaAPI(
+    made = DocumentedAPI(
         title="Gastown Ops",
         version="1",
         urls_namespace=namespace,
@@ -44,8 +59,8 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
     return made
 
 
-api = _make("api", auth=SessionAuth())
-for _router in (towns.router, doing.router, lists.router, automation.router):
+api = _make("api", auth=[TokenAuth(), SessionAuth()])
+for _router in (towns.router, doing.router, lists.router, fleet.router, automation.router):
     api.add_router("", _router)
 
 sandbox_api = _make("sandbox-api", docs_url=None, openapi_url=None)

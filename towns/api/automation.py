@@ -22,6 +22,7 @@ from towns.changes import (
 )
 from towns.lookup import UnknownTown, find_scope
 from towns.presenting import standing_facts
+from towns.scopes import Scope
 from towns.standing import read_standing
 
 router = Router(tags=["automation"])
@@ -112,6 +113,7 @@ def end(request: ApiRequest, window_id: int) -> HttpResponse:
 def failures(request: ApiRequest) -> dict[str, Any]:
     """What the failing towns have in common: image, region, host, kind of failure, beginning."""
     request.auth.require("view_town")
+    request.auth.needs(Scope.FLEET)
     return failure_facts(*grouped())
 
 

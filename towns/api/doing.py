@@ -14,6 +14,7 @@ from towns.api.access import ApiRequest, Caller, visible_town
 from towns.api.idempotency import once
 from towns.api.problems import invalid
 from towns.api.shapes import DestroyWish, OperationOut, RecoverWish, Wish
+from towns.api.versions import matching
 from towns.models import Town
 from towns.presenting import operation_facts
 from towns.words import InteractionKind, OperationKind
@@ -30,7 +31,8 @@ def _do(request: ApiRequest, town_id: UUID, kind: OperationKind, ask: Ask) -> Ht
     caller.require_for(town, kind)
 
     def act() -> tuple[int, dict[str, Any]]:
-        requested = ask(caller, town)
+        with matching(request, town_id):
+            requested = ask(caller, town)
         if caller.owns(town) and kind != OperationKind.DESTROY:
             interactions.touch(town, kind=InteractionKind.API, now=timezone.now())
         return 202, {**operation_facts(requested.operation), "note": requested.note}

@@ -14,6 +14,7 @@ from towns.api.shapes import AlertOut, BackupOut, CheckOut, DrillOut, EventOut, 
 from towns.api.towns import noted
 from towns.models import Alert, Backup, HealthCheck, LifecycleEvent, Operation, Town
 from towns.presenting import drill_facts, iso, last_drill, operation_facts
+from towns.scopes import Scope
 from towns.words import CheckResult, InteractionKind, OperationKind, OperationState
 
 router = Router(tags=["history"])
@@ -139,6 +140,7 @@ def operation(request: ApiRequest, operation_id: UUID) -> dict[str, Any]:
     found = Operation.objects.filter(pk=operation_id).select_related("town").first()
     if found is None:
         raise not_found("operation")
+    request.auth.needs(Scope.READ)
     if not request.auth.owns(found.town) and not request.auth.holds("view_town"):
         raise not_found("operation")
     return operation_facts(found)
@@ -157,9 +159,11 @@ def list_alerts(
     request: ApiRequest, filters: Query[AlertFilter], paging: Query[Paging]
 ) -> dict[str, Any]:
     """Owners see those of their own towns, staff all and the fleet's."""
+    caller = request.auth
+    caller.needs(Scope.FLEET if caller.is_machine else Scope.READ)
     found = Alert.objects.all()
-    if not request.auth.holds("view_town"):
-        found = found.filter(town__owner=request.auth.user)
+    if not caller.is_machine and not caller.holds("view_town"):
+        found = found.filter(town__owner=caller.user)
     if filters.resolved is not None:
         found = found.filter(resolved_at__isnull=not filters.resolved)
     for name in ("cause", "severity"):

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from towns.api.problems import CONTENT_TYPE, SENTENCES, Problem, problem_response
+from towns.api.rates import tell_policy
 from towns.api.reading import refuse_odd_head
 
 PREFIX = "/api/"
@@ -30,6 +31,7 @@ class ProblemMiddleware:
         except Problem as problem:
             return problem_response(request, problem)
         response = self._get_response(request)
+        tell_policy(request, response)
         if response.status_code >= 400 and response.get("Content-Type") != CONTENT_TYPE:
             response = _translated(request, response)
         response.headers.setdefault("Cache-Control", "private, no-store")

@@ -13,6 +13,28 @@ from towns.changes import InvalidChange
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:gastown-ops:problem:"
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "Why a request was refused (RFC 9457).",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "description": "Tells programs the kind of refusal."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "Tells people why, and what to do."},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    },
+}
+REFUSED: dict[str, Any] = {
+    "description": "Refused: 400 not understood, 401 not signed in, 403 not allowed, 404 no such "
+    "thing, 409 not now, 412 changed meanwhile, 422 senseless, 429 too often (Retry-After).",
+    "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 SENTENCES = {
     400: "The request can't be understood.",
     401: "Sign in first.",
@@ -31,6 +53,7 @@ class Problem(Exception):
     detail: str
     kind: str = ""
     errors: list[dict[str, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """The body of the answer."""
@@ -84,7 +107,10 @@ def as_problem(error: Exception) -> Problem:
 
 def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The answer to a refused request."""
-    return document_response(problem.document(request))
+    response = document_response(problem.document(request))
+    for name, value in problem.headers.items():
+        response[name] = value
+    return response
 
 
 def document_response(document: dict[str, Any]) -> HttpResponse:

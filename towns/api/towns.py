@@ -12,10 +12,12 @@ from pydantic import Field
 
 from towns import actions, interactions
 from towns.api.access import ApiRequest, Caller, visible_town
+from towns.api.bearer import OWNER_HEADER
 from towns.api.idempotency import once
 from towns.api.paging import TOWNS, Page, Paging
 from towns.api.problems import Problem, invalid
 from towns.api.shapes import Change, Interaction, NewTown, TownOut, WhyOut
+from towns.api.versions import etag_of, matching
 from towns.changes import (
     UNSET,
     validated_changes,
@@ -25,6 +27,8 @@ from towns.changes import (
 )
 from towns.models import Town
 from towns.presenting import presentable, town_facts
+from towns.scopes import Scope
+from towns.tokens import owner_named
 from towns.why import why
 from towns.words import InteractionKind, Status
 
@@ -46,6 +50,7 @@ def list_towns(
 ) -> dict[str, Any]:
     """Owners see their own towns, staff all. Listing is no interaction."""
     caller = request.auth
+    caller.needs(Scope.READ)
     found = presentable(Town.objects.all())
     if not caller.holds("view_town"):
         found = found.filter(owner=caller.user)
@@ -65,6 +70,7 @@ def list_towns(
 def create_town(request: ApiRequest, body: NewTown) -> HttpResponse:
     """Make a town and begin to provision it."""
     caller = request.auth
+    caller.needs(Scope.WRITE)
 
     def act() -> tuple[int, dict[str, Any]]:
         owner = _owner(caller, body.owner)
@@ -84,22 +90,30 @@ def create_town(request: ApiRequest, body: NewTown) -> HttpResponse:
 
 
 def _owner(caller: Caller, username: str | None) -> User:
-    if username is None or username == caller.user.get_username():
+    if username == caller.user.get_username() or (username is None and not caller.is_machine):
         return caller.user
+    if username is None:
+        raise invalid("owner", f"Name the owner, or act for them with {OWNER_HEADER}.")
     caller.require("add_town")
-    owner = User.objects.filter(username=username).first()
+    if caller.is_machine:
+        owner = owner_named(username)
+    else:
+        owner = User.objects.filter(username=username).first()
     if owner is None:
         raise invalid("owner", f"There is no user {username}.")
     return owner
 
 
 @router.get("/towns/{uuid:town_id}", response=TownOut, summary="Show a town")
-def show_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict[str, Any]:
+def show_town(
+    request: ApiRequest, response: HttpResponse, town_id: UUID, peek: bool = False
+) -> dict[str, Any]:
     """A visit when the owner looks: it counts as interaction and wakes a town that sleeps for being
     idle. `?peek=1` is for pollers and does neither."""
     town = visible_town(request.auth, town_id)
     if noted(request.auth, town, InteractionKind.VISIT, peek=peek):
-        return shown(town_id)
+        town = visible_town(request.auth, town_id)
+    response["ETag"] = etag_of(town)
     return town_facts(town, now=timezone.now())
 
 
@@ -114,9 +128,13 @@ def explain_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict
 
 
 @router.patch("/towns/{uuid:town_id}", response=TownOut, summary="Change a town")
-def change_town(request: ApiRequest, town_id: UUID, body: Change) -> dict[str, Any]:
-    """Change settings; each change is in the town's history."""
+def change_town(
+    request: ApiRequest, response: HttpResponse, town_id: UUID, body: Change
+) -> dict[str, Any]:
+    """Change settings; each change is in the town's history. With `If-Match` only if the town is
+    still as it was seen; else 412."""
     caller, now = request.auth, timezone.now()
+    caller.needs(Scope.WRITE)
     town = visible_town(caller, town_id)
     given = body.model_dump(exclude_unset=True)
     if not caller.owns(town) or {"hold_reason", "hold_until", "clear_restarts"} & given.keys():
@@ -143,8 +161,10 @@ def change_town(request: ApiRequest, town_id: UUID, body: Change) -> dict[str, A
     )
     if not changes:
         raise Problem(422, "Nothing to change was given.", "invalid")
-    actions.change_town(town.pk, changes, actor=caller.actor, now=now)
+    with matching(request, town_id):
+        changed = actions.change_town(town.pk, changes, actor=caller.actor, now=now)
     noted(caller, town, InteractionKind.API)
+    response["ETag"] = etag_of(changed)
     return shown(town_id)
 
 
@@ -157,6 +177,7 @@ def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> Answer[di
     """For a gateway that proxies the owner's traffic: touches, and wakes a town that sleeps for
     being idle (202). A WebSocket's reconnect wakes nothing: 409 with the reason."""
     caller, now = request.auth, timezone.now()
+    caller.needs(Scope.WRITE)
     town = visible_town(caller, town_id)
     if not caller.owns(town):
         caller.require("change_town")

@@ -22,6 +22,7 @@ from django.utils import timezone
 from towns import interactions
 from towns.actions import NotAllowed
 from towns.api.access import Caller, visible_town
+from towns.api.bearer import OWNER_HEADER, caller_with
 from towns.api.problems import CONTENT_TYPE, SENTENCES, Problem, as_problem
 from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
@@ -68,7 +69,8 @@ class NoSocket(_Refusing):
 
 
 class TownSocket(_Refusing):
-    """A connection of an owner, or of staff who may see towns; that of staff counts as nothing."""
+    """A connection of an owner, or of a machine that acts for them. That of staff, or of a machine
+    that acts for nobody, counts as nothing."""
 
     async def connect(self) -> None:
         """Accept it, or refuse it with a problem that says why."""
@@ -130,12 +132,19 @@ class TownSocket(_Refusing):
 
     def _town(self) -> Town:
         """The town, if the caller may see it at this moment; accounts are closed meanwhile."""
+        self._caller = self._who()
+        return visible_town(self._caller, self._id)
+
+    def _who(self) -> Caller:
+        headers = {name.lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+        kind, _, token = headers.get(b"authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return caller_with(token.strip(), headers.get(OWNER_HEADER.lower().encode()))
         signed_in = self.scope["user"]
         user = signed_in and User.objects.filter(pk=signed_in.pk, is_active=True).first()
         if not user:
             raise Problem(401, "Sign in first.")
-        self._caller = Caller(user)
-        return visible_town(self._caller, self._id)
+        return Caller(user)
 
     def _counts(self, town: Town) -> bool:
         return self._caller.owns(town)

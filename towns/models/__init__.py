@@ -16,10 +16,12 @@ from towns.models.orphan import Orphan
 from towns.models.replay import ReplayRun
 from towns.models.request import IdempotentRequest
 from towns.models.sweep import Sweep, SweepChunk
+from towns.models.token import ApiToken
 from towns.models.town import Town
 
 __all__ = [
     "Alert",
+    "ApiToken",
     "Backup",
     "Breaker",
     "CountedBudget",

@@ -1,0 +1,55 @@
+"""Tokens in the admin."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.admin.conftest import page
+from towns.history import Actor
+from towns.models import ApiToken
+from towns.tokens import create_token, recognise
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/towns/apitoken/"
+
+
+def test_it_works(admin: Client) -> None:
+    assert "see towns and their history" in page(admin, f"{LIST}add/")
+    form = {"name": "gateway", "scopes": ["towns:read", "owners:act"]}
+    answer = admin.post(f"{LIST}add/", form)
+    found = re.search(r"gto_[\w-]{40,}", answer.content.decode())
+    assert found is not None
+    assert "no-store" in answer["Cache-Control"]
+    token = recognise(found.group(), timezone.now())
+    assert token is not None
+    assert (token.name, token.created_by) == ("gateway", "root")
+    for path in (LIST, f"{LIST}{token.pk}/change/"):
+        assert "owners:act" in page(admin, path)
+        assert found.group() not in page(admin, path)
+
+
+def test_what_it_can_not_be_is_told(admin: Client) -> None:
+    answer = admin.post(f"{LIST}add/", {"name": "Gateway!", "scopes": ["towns:read"]})
+    assert "lower-case letters" in answer.content.decode()
+    assert "This field is required" in admin.post(f"{LIST}add/", {"name": "x"}).content.decode()
+    assert not ApiToken.objects.exists()
+
+
+def test_revoking(admin: Client) -> None:
+    made = create_token("gateway", ["towns:read"], actor=Actor.shell(), now=timezone.now())
+    form = {"action": "revoke", "_selected_action": [made.token.pk]}
+    assert "Revoked: gateway." in admin.post(LIST, form, follow=True).content.decode()
+    assert recognise(made.secret, timezone.now()) is None
+    assert "None of them worked" in admin.post(LIST, form, follow=True).content.decode()
+
+
+def test_it_takes_permissions(staff: Callable[..., Client]) -> None:
+    made = create_token("gateway", ["towns:read"], actor=Actor.shell(), now=timezone.now())
+    viewer = staff("view_apitoken")
+    assert "gateway" in page(viewer, LIST)
+    assert viewer.get(f"{LIST}add/").status_code == 403
+    viewer.post(LIST, {"action": "revoke", "_selected_action": [made.token.pk]})
+    assert recognise(made.secret, timezone.now()) is not None

@@ -1,0 +1,67 @@
+"""How often a caller may ask."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from tests.factories import make_user
+from towns.api import rates
+from towns.history import Actor
+from towns.tokens import create_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _three_at_once() -> Iterator[None]:
+    rates._buckets.cache_clear()
+    with override_settings(GASTOWN_API_RATE_PER_MINUTE=6, GASTOWN_API_BURST=3):
+        yield
+    rates._buckets.cache_clear()
+
+
+def statuses(client: Client, count: int, **headers: str) -> list[int]:
+    return [client.get("/api/v1/towns", headers=headers).status_code for _ in range(count)]
+
+
+def test_it_works(client: Any, owner: User) -> None:
+    answer = client.get("/api/v1/towns")
+    assert answer["RateLimit-Policy"] == '"caller";q=6;w=60'
+    assert statuses(client, 3) == [200, 200, 429]
+    refused = client.get("/api/v1/towns")
+    assert refused["Content-Type"] == "application/problem+json"
+    assert 1 <= int(refused["Retry-After"]) <= 10
+    assert refused["RateLimit"] == f'"caller";r=0;t={refused["Retry-After"]}'
+    assert "at most 6 a minute" in refused.json()["detail"]
+
+
+def test_all_processes_count_together(client: Any) -> None:
+    assert statuses(client, 3) == [200] * 3
+    rates._buckets.cache_clear()  # as in another process
+    assert statuses(client, 1) == [429]
+
+
+def test_each_caller_has_their_own(client: Any) -> None:
+    assert statuses(client, 4) == [200, 200, 200, 429]
+    other = Client()
+    other.force_login(make_user("other"))
+    assert statuses(other, 1) == [200]
+
+
+def test_a_token_counts_for_itself_whomever_it_acts_for() -> None:
+    made = create_token(
+        "gateway", ["towns:read", "owners:act"], actor=Actor.shell(), now=timezone.now()
+    )
+    bearer = {"Authorization": f"Bearer {made.secret}"}
+    for number in range(3):
+        assert statuses(Client(), 1, **bearer, **{"X-Gastown-User": f"u-{number}"}) == [200]
+    assert statuses(Client(), 1, **bearer) == [429]
+
+
+def test_without_a_limit_anything_goes(client: Any) -> None:
+    with override_settings(GASTOWN_API_RATE_PER_MINUTE=0):
+        assert statuses(client, 9) == [200] * 9

@@ -1,0 +1,72 @@
+"""The OpenAPI document holds what the views do: asked by a machine that makes requests up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core import signals
+from django.core.cache import cache
+from django.db import close_old_connections
+from django.test import Client
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gastown_ops.wsgi import application
+from tests.factories import make_town
+from towns.history import Actor
+from towns.scopes import Scope
+from towns.tokens import create_token
+
+schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def bearer(db: None) -> Iterator[dict[str, str]]:
+    """The headers of a machine that may do everything, in a fleet that has a town."""
+    ends = (signals.request_started, signals.request_finished)
+    for signal in ends:  # as Django's own test client does: the test's connection stays open
+        signal.disconnect(close_old_connections)
+    cache.clear()
+    make_town(name="harbour")
+    scopes = [scope.value for scope in Scope]
+    made = create_token("machine", scopes, actor=Actor.shell(), now=timezone.now())
+    yield {"Authorization": f"Bearer {made.secret}"}
+    for signal in ends:
+        signal.connect(close_old_connections)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    database=None,
+)
+def test_views_hold_to_the_document(case: Any, bearer: dict[str, str]) -> None:
+    case.call_and_validate(headers=bearer, checks=CHECKS)
+
+
+@pytest.mark.django_db
+def test_every_view_tells_how_it_refuses(client: Client) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    assert len(operations) > 20
+    for one in operations:
+        refused = one["responses"]["default"]["content"]
+        assert list(refused) == ["application/problem+json"], one["operationId"]
+    assert {"TokenAuth", "SessionAuth"} == set(document["components"]["securitySchemes"])
