@@ -1,8 +1,10 @@
 """The project's addresses."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 from towns.api.application import api, sandbox_api
 from towns.metrics.view import metrics
@@ -11,8 +13,18 @@ from towns.probes import healthz, readyz
 admin.site.site_header = admin.site.site_title = "Gastown Ops"
 admin.site.index_title = "Fleet"
 
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Staff to the admin, everybody else to their own towns."""
+    staff = request.user.is_authenticated and request.user.is_staff
+    return redirect("admin:index" if staff else "dashboard:towns")
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="admin:towns_town_changelist")),
+    path("", home),
+    path("accounts/login/", LoginView.as_view(template_name="dashboard/login.html"), name="login"),
+    path("accounts/logout/", LogoutView.as_view(next_page="login"), name="logout"),
+    path("dashboard/", include("towns.dashboard.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("api/gastown/", sandbox_api.urls),

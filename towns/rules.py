@@ -46,3 +46,8 @@ def flapping_rules() -> FlappingRules:
         window=timedelta(minutes=settings.GASTOWN_FLAPPING_WINDOW_MINUTES),
         episodes=settings.GASTOWN_FLAPPING_EPISODES,
     )
+
+
+def retention() -> timedelta:
+    """For how long a destroyed town can be restored."""
+    return timedelta(days=settings.GASTOWN_RETENTION_DAYS)
