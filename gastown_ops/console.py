@@ -91,6 +91,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Users", "person", "auth.user"),
                 _item("Groups", "group", "auth.group"),
                 _item("API tokens", "key", "towns.apitoken"),
+                _item("Lock-outs", "lock", "axes.accessattempt"),
             ),
             _group(
                 "Task queue",

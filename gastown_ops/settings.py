@@ -1,9 +1,11 @@
 """Settings, all from the environment or a `.env` file; `.env.example` documents each."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from gastown_ops.console import UNFOLD  # noqa: F401  (a setting)
+from gastown_ops.csp import POLICY
 from gastown_ops.env import Reader
 from towns.logs import logging_settings
 
@@ -26,6 +28,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",
     "django_q",
     "ninja",
     "towns",
@@ -40,6 +43,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "gastown_ops.csp.PolicyMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last: it answers who is locked out
 ]
 ROOT_URLCONF = "gastown_ops.urls"
 WSGI_APPLICATION = "gastown_ops.wsgi.application"
@@ -74,6 +79,31 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Who types a wrong password too often waits; who asked from elsewhere does not.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = GASTOWN_LOCKOUT_TRIES = env.whole("GASTOWN_LOCKOUT_TRIES", default=5)
+GASTOWN_LOCKOUT_MINUTES = env.whole("GASTOWN_LOCKOUT_MINUTES", default=15)
+AXES_COOLOFF_TIME = timedelta(minutes=GASTOWN_LOCKOUT_MINUTES)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "towns.lockout.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
+AXES_VERBOSE = False
+CONTENT_SECURITY_POLICY = POLICY
+
+# In production all goes over TLS, which ends before us; who watches from inside may do without.
+SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^api/gastown/"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

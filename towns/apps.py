@@ -12,7 +12,7 @@ class TownsConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_spawn
 
-        from towns import checks, schedules, triggers  # noqa: F401  (importing registers the checks)
+        from towns import access, checks, schedules, triggers  # noqa: F401  (importing registers the checks)
         from towns.flows import begin
         from towns.upkeep import partitions
 
@@ -20,4 +20,5 @@ class TownsConfig(AppConfig):
         post_migrate.connect(triggers.create, sender=self)
         post_migrate.connect(schedules.after_migrate, sender=self)
         post_migrate.connect(partitions.after_migrate, sender=self)
+        post_migrate.connect(access.after_migrate, sender=self)
         post_spawn.connect(begin.drive_soon, dispatch_uid="drive_soon")

@@ -139,8 +139,3 @@ def test_looking_is_no_interaction(admin: Client) -> None:
 def test_without_permission_there_is_no_list(staff: Callable[..., Client]) -> None:
     assert staff().get(LIST).status_code == 403
     assert staff("view_town").get(LIST).status_code == 200
-
-
-def test_the_front_door_leads_to_it(client: Client) -> None:
-    assert client.get("/").headers["Location"] == LIST
-    assert client.get(LIST).headers["Location"] == f"/admin/login/?next={LIST}"

@@ -1,6 +1,7 @@
 """The Django admin, one file a model; importing this registers them."""
 
 from towns.admin import (  # noqa: F401  (importing registers them)
+    account,
     alert,
     backup,
     delivery,

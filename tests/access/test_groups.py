@@ -1,0 +1,56 @@
+"""The groups of staff follow the access table."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from tests.factories import make_user
+from towns.access import sync_groups
+from towns.access_table import GROUPS, OPERATOR, VIEWER
+
+pytestmark = pytest.mark.django_db
+
+
+def held(name: str) -> set[str]:
+    rows = Group.objects.get(name=name).permissions.values_list(
+        "content_type__app_label", "codename"
+    )
+    return {f"{app}.{codename}" for app, codename in rows}
+
+
+def test_it_works() -> None:
+    assert {name: held(name) for name in GROUPS} == {name: set(GROUPS[name]) for name in GROUPS}
+
+
+def test_each_migrate_brings_them_back_and_leaves_other_groups_alone() -> None:
+    group = Group.objects.get(name="Viewer")
+    group.permissions.set(Permission.objects.filter(codename="discard_town"))
+    own = Group.objects.create(name="Night shift")
+    own.permissions.set(Permission.objects.filter(codename="stop_town"))
+    sync_groups()
+    assert held("Viewer") == set(VIEWER)
+    assert held("Night shift") == {"towns.stop_town"}
+
+
+def test_what_can_be_lost_is_for_admins() -> None:
+    losing = {"towns.destroy_town", "towns.discard_town", "towns.confirm_orphan"}
+    assert not losing & OPERATOR
+    assert {one for one in VIEWER if ".view_" not in one} == set()
+
+
+def test_an_admin_can_make_nobody_a_superuser() -> None:
+    boss = make_user("boss", is_staff=True)
+    boss.groups.add(Group.objects.get(name="Admin"))
+    root = User.objects.create_superuser("root")
+    clerk = make_user("clerk")
+    client = Client()
+    client.force_login(boss)
+    form = {"username": "clerk", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    viewer = Group.objects.get(name="Viewer")
+    answer = client.post(f"/admin/auth/user/{clerk.pk}/change/", {**form, "groups": [viewer.pk]})
+    assert answer.status_code == 302, answer.content.decode()[:3000]
+    clerk.refresh_from_db()
+    assert (clerk.is_staff, clerk.is_superuser) == (True, False)
+    assert list(clerk.groups.all()) == [viewer]
+    assert client.post(f"/admin/auth/user/{root.pk}/change/", form).status_code == 403
+    assert client.post(f"/admin/auth/user/{root.pk}/password/", {}).status_code == 403

@@ -1,0 +1,92 @@
+"""Accounts: staff and owners, and the groups. Who isn't a superuser can make none."""
+
+from typing import TYPE_CHECKING, Any
+
+from axes.models import AccessAttempt
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from towns.admin.base import ReadOnlyAdmin
+
+if TYPE_CHECKING:
+    Users = UserAdmin[User]
+    Groups = GroupAdmin
+else:
+    from unfold.admin import ModelAdmin
+
+    class Users(UserAdmin, ModelAdmin):
+        """Django's, themed."""
+
+    class Groups(GroupAdmin, ModelAdmin):
+        """Django's, themed."""
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+ONLY_SUPERUSERS = ("is_superuser", "user_permissions")
+
+
+@admin.register(User)
+class AccountAdmin(Users):
+    """Accounts are closed rather than deleted: their history names them."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "is_staff", "is_active", "last_login")
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """What would let somebody do more than they may themselves."""
+        fields = ("last_login", "date_joined")
+        return fields if request.user.is_superuser else (*fields, *ONLY_SUPERUSERS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """A superuser's account is for superusers."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Close it instead."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Without the accounts of tokens, which are revoked where they are listed."""
+        return super().get_queryset(request).filter(api_token=None)
+
+
+@admin.register(Group)
+class StaffGroupAdmin(Groups):
+    """Ours follow the access table; others are superusers' to make."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """A group can hold any permission: for superusers."""
+        return bool(request.user.is_superuser)
+
+    has_add_permission = has_change_permission
+    has_delete_permission = has_change_permission
+
+
+@admin.register(AccessAttempt)
+class LockOutAdmin(ReadOnlyAdmin[AccessAttempt]):
+    """Names that were given wrong passwords; who deletes a row lets them try again."""
+
+    actions = ("unlock",)
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
+    search_fields = ("username", "ip_address")
+    fields = (*list_display, "user_agent", "path_info")
+
+    @admin.action(description="Let the selected names try again", permissions=["unlock"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        """Forget their wrong passwords."""
+        count, _ = queryset.delete()
+        messages.success(request, f"{count} unlocked.")
+
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        """Django's permission to delete them."""
+        return request.user.has_perm("axes.delete_accessattempt")
