@@ -64,6 +64,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Automation",
                 _item("Operations", "play_circle", "towns.operation"),
+                _item("Bulk work", "checklist", "towns.bulkrun"),
                 _item("Sweeps", "radar", "towns.sweep"),
                 _item("Freezes", "ac_unit", "towns.freeze"),
                 _item("Maintenance windows", "calendar_month", "towns.maintenancewindow"),

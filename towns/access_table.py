@@ -7,7 +7,17 @@ makes a group of their own.
 from collections.abc import Mapping
 
 _SEEN = (
-    *("town", "alert", "backup", "delivery", "drill", "freeze", "healthcheck", "healthhour"),
+    *(
+        "town",
+        "alert",
+        "backup",
+        "bulkrun",
+        "delivery",
+        "drill",
+        "freeze",
+        "healthcheck",
+        "healthhour",
+    ),
     *("lifecycleevent", "maintenancewindow", "operation", "orphan", "replayrun", "sweep"),
 )
 VIEWER = frozenset(

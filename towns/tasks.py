@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from towns import alerts
+from towns.bulk_work.advance import advance_all
 from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
 from towns.models import SweepChunk
@@ -23,12 +24,24 @@ from towns.upkeep import prune
 HISTORY_SECONDS = 60
 """For so long a task makes figures or prunes; what is left then is another task, since django-q2
 kills one that takes long."""
+BULK_SECONDS = 1
 log = logging.getLogger(__name__)
 
 
 def drive() -> int:
     """Drive the operations that are due, for a while."""
     return drive_in_slot(default_services())
+
+
+def bulk_work() -> int:
+    """Go on with bulk runs for a while; returns how many are still going."""
+    enough = _time_is_up()
+    while going := advance_all(timezone.now()):
+        if enough():
+            async_task("towns.tasks.bulk_work")
+            break
+        time.sleep(BULK_SECONDS)
+    return going
 
 
 def sweep_health(slot: str) -> int:

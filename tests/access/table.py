@@ -106,6 +106,8 @@ STAFF: dict[str, str] = {
     "towns/backup/<int:pk>/decide/<str:decision>/": "403 200 200",
     "towns/freeze/freeze/": "403 200 200",
     "towns/freeze/thaw/": "403 302 302",
+    "towns/bulkrun/<int:pk>/result.csv": "404 404 404",
+    "towns/bulkrun/<int:pk>/<slug:decision>": "405 405 405",
     "towns/orphan/confirm/": "403 403 302",
     "towns/town/act/<str:name>/": "403 302 302",
 }
@@ -152,6 +154,13 @@ MODELS: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "towns/operation": ("200 200 200", "403 403 403", "200 200 200", "403 403 403", "200 200 200"),
     "towns/orphan": ("200 200 200", "403 403 403", "302 302 302", "403 403 403", "302 302 302"),
+    "towns/bulkrun": (
+        "200 200 200",
+        "403 403 403",
+        "302 302 302",
+        "403 403 403",
+        "302 302 302",
+    ),
     "towns/replayrun": ("200 200 200", "200 200 200", "302 302 302", "403 403 403", "302 302 302"),
     "towns/sweep": ("200 200 200", "403 403 403", "302 302 302", "403 403 403", "302 302 302"),
     "towns/apitoken": ("403 403 200", "403 403 200", "403 403 200", "403 403 403", "403 403 200"),

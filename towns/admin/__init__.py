@@ -4,6 +4,7 @@ from towns.admin import (  # noqa: F401  (importing registers them)
     account,
     alert,
     backup,
+    bulk_run,
     delivery,
     drill,
     freeze,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,13 +23,16 @@ from towns.admin.filters import LifeFilter
 from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
 from towns.admin.town_page import page_context
+from towns.bulk_work.plan import KINDS, NothingSelected, make_plan
 from towns.causes import grouped
 from towns.display import exact
 from towns.history import Actor
 from towns.models import Town
 from towns.presenting import presentable
 from towns.town_page.past import Span
+from towns.words import OperationKind
 
+BULK = "bulk_"
 AdminAction = Callable[[Any, HttpRequest, QuerySet[Town]], HttpResponse]
 
 
@@ -45,6 +49,26 @@ def _admin_action(action: TownAction) -> AdminAction:
     ask.__name__ = action.name
     ask.short_description = f"{action.label} the selected towns"  # type: ignore[attr-defined]
     return ask
+
+
+def _bulk_action(kind: OperationKind) -> AdminAction:
+    """The entry that plans bulk work: any selection up to the whole filter."""
+
+    def plan(_: Any, request: HttpRequest, queryset: QuerySet[Town]) -> HttpResponse:
+        assert isinstance(request.user, User)
+        chosen = "All that match" if request.POST.get("select_across") == "1" else "Selected of"
+        selection = f"{chosen} {request.GET.urlencode() or 'the whole list'}"
+        now = timezone.now()
+        try:
+            run, _plan = make_plan(kind, queryset, user=request.user, selection=selection, now=now)
+        except NothingSelected as error:
+            messages.warning(request, str(error))
+            return redirect(request.get_full_path())
+        return redirect("admin:towns_bulkrun_change", run.pk)
+
+    plan.__name__ = f"{BULK}{kind}"
+    plan.short_description = f"In bulk, at a pace: {kind}"  # type: ignore[attr-defined]
+    return plan
 
 
 @admin.register(Town)
@@ -64,7 +88,10 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
     search_fields = ("name", "owner__username", "=machine_id")
     search_help_text = "A town's name, its owner, owner/name, its id, or its machine's id."
     ordering = ("-created_at", "-id")
-    actions = [_admin_action(action) for action in ACTIONS.values()]
+    actions = [
+        *(_admin_action(action) for action in ACTIONS.values()),
+        *(_bulk_action(kind) for kind in KINDS),
+    ]
     change_form_template = "admin/towns/town/change_form.html"
     change_list_template = "admin/towns/town/change_list.html"
     fieldsets = (
@@ -121,7 +148,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         return {
             name: entry
             for name, entry in super().get_actions(request).items()
-            if name in ACTIONS and may(request.user, ACTIONS[name])
+            if (action := ACTIONS.get(name.removeprefix(BULK))) and may(request.user, action)
         }
 
     def get_urls(self) -> list[URLPattern]:

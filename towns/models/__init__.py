@@ -4,6 +4,7 @@ from towns.models.alert import Alert
 from towns.models.automation import Breaker, Freeze, MaintenanceWindow
 from towns.models.backup import Backup
 from towns.models.budget import CountedBudget, FlyBudget
+from towns.models.bulk_run import BulkItem, BulkRun
 from towns.models.delivery import Delivery
 from towns.models.drill import Drill
 from towns.models.driver import DriverSlot
@@ -24,6 +25,8 @@ __all__ = [
     "ApiToken",
     "Backup",
     "Breaker",
+    "BulkItem",
+    "BulkRun",
     "CountedBudget",
     "Delivery",
     "Drill",

@@ -1,0 +1,121 @@
+"""Bulk work in the admin."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.admin.conftest import page
+from tests.bulk_work.conftest import end
+from tests.factories import NOW, make_town
+from towns.bulk_work import deciding
+from towns.bulk_work.advance import advance
+from towns.models import BulkRun, Operation
+from towns.words import Status
+
+pytestmark = pytest.mark.django_db
+TOWNS, RUNS = "/admin/towns/town/", "/admin/towns/bulkrun/"
+FORM = {"reason": "moving hosts", "canaries": 0, "at_once": 5, "failures_allowed": 2}
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deciding, "async_task", lambda *_: None)
+
+
+def planned(client: Client, towns: list[Any], query: str = "", **more: str) -> BulkRun:
+    """The run that is planned for a selection."""
+    form = {"action": "bulk_stop", "_selected_action": [town.pk for town in towns], **more}
+    answer = client.post(f"{TOWNS}{query}", form)
+    run = BulkRun.objects.get()
+    assert answer.headers["Location"] == f"{RUNS}{run.pk}/change/"
+    return run
+
+
+def test_it_works(admin: Client) -> None:
+    towns = [make_town(name=f"town-{n}", health={"polecats_active": 1}) for n in range(3)]
+    make_town(name="left-alone")
+    run = planned(admin, towns)
+    path = f"{RUNS}{run.pk}/"
+    text = page(admin, f"{path}change/")
+    assert "3 towns: stop" in text
+    assert "Agents are at work in them: 3." in text
+    admin.post(f"{path}begin", FORM)
+    advance(run.pk, NOW)
+    text = page(admin, f"{path}change/")
+    assert 'data-refresh="3"' in text
+    assert "0 of 3 towns" in text
+    assert Operation.objects.count() == 3
+    end("succeeded", count=2)
+    end("failed", message="no capacity")
+    advance(run.pk, NOW)
+    text = page(admin, f"{path}change/")
+    assert "3 of 3 towns" in text
+    assert "no capacity" in text
+    answer = admin.get(f"{path}result.csv")
+    told = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(told)))
+    assert sorted(row["result"] for row in rows) == ["done", "done", "failed"]
+    assert "moving hosts" in page(admin, RUNS)
+
+
+def test_the_whole_filter(admin: Client) -> None:
+    towns = [make_town(region="ams") for _ in range(60)]
+    make_town(region="iad")
+    run = planned(admin, towns[:1], "?region=ams", select_across="1")
+    assert run.items.count() == 60
+    assert run.selection == "All that match region=ams"
+
+
+def test_nothing_selected_does_nothing(admin: Client) -> None:
+    make_town()
+    for form in ({"action": "bulk_stop"}, {"action": "bulk_stop", "select_across": "1"}):
+        assert admin.post(f"{TOWNS}?region=nowhere", form).status_code in (200, 302)
+    assert not BulkRun.objects.exists()
+
+
+def test_what_can_not_be_done_says_so(admin: Client) -> None:
+    run = planned(admin, [make_town(status=Status.STOPPED, stop_reason="person")])
+    text = page(admin, f"{RUNS}{run.pk}/change/")
+    assert "1 skipped" in text
+    assert "Nothing can be done to any of them now." in text
+
+
+def test_a_senseless_pace_is_refused(admin: Client) -> None:
+    run = planned(admin, [make_town()])
+    answer = admin.post(f"{RUNS}{run.pk}/begin", {**FORM, "at_once": 0, "reason": ""})
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert "greater than or equal to 1" in text
+    assert "This field is required." in text
+    run.refresh_from_db()
+    assert run.state == "previewed"
+
+
+def test_decisions(admin: Client) -> None:
+    run = planned(admin, [make_town()])
+    path = f"{RUNS}{run.pk}/"
+    for decision, state in (("begin", "running"), ("pause", "paused"), ("go-on", "running")):
+        admin.post(f"{path}{decision}", FORM)
+        run.refresh_from_db()
+        assert run.state == state
+    admin.post(f"{path}cancel")
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    told = admin.post(f"{path}begin", FORM, follow=True).content.decode()
+    assert "somebody was faster" in told
+    assert admin.post(f"{path}explode").status_code == 404
+    assert admin.get(f"{path}cancel").status_code == 405
+
+
+def test_it_takes_the_permission_of_the_action(staff: Callable[..., Client]) -> None:
+    town = make_town()
+    viewer = staff("view_town", "view_bulkrun")
+    viewer.post(TOWNS, {"action": "bulk_stop", "_selected_action": [town.pk]})
+    assert not BulkRun.objects.exists()
+    run = planned(staff("view_town", "stop_town", "view_bulkrun"), [town])
+    assert "Your account lacks the permission" in page(viewer, f"{RUNS}{run.pk}/change/")
+    assert viewer.post(f"{RUNS}{run.pk}/begin", FORM).status_code == 403
