@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench storm crash-points requirements clean simulate town-days soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-pages screenshots storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -37,6 +37,14 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# The pictures in docs/, of a fleet that is made up; needs Chromium.
+screenshots: setup
+	$(BIN)/python -m tests.browser.screenshots
+
+# What the pages of a hundred thousand towns cost, on PostgreSQL.
+bench-pages: setup
+	$(BIN)/python -m bench.pages
 
 # Kills workers at every point of every flow; `make test` draws a slice of the points.
 crash-points: setup

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 Item = dict[str, Any]
@@ -23,6 +24,11 @@ def _group(title: str, *items: Item) -> dict[str, Any]:
     return {"title": title, "separator": True, "items": list(items)}
 
 
+def no_colours(_request: HttpRequest) -> dict[str, Any]:
+    """They are in a style sheet of ours: the theme would write them into each page."""
+    return {}
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Gastown Ops",
     "SITE_HEADER": "Gastown Ops",
@@ -30,21 +36,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,  # the history of a town is its events
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "towns.admin.overview.overview_context",
-    "COLORS": {
-        "primary": {
-            "50": "#eef6ff",
-            "100": "#d9eaff",
-            "200": "#bcdbff",
-            "300": "#8ec4ff",
-            "400": "#59a3ff",
-            "500": "#3380f5",
-            "600": "#1d5fd6",
-            "700": "#174bae",
-            "800": "#18408c",
-            "900": "#193872",
-            "950": "#122347",
-        }
-    },
+    "COLORS": no_colours,
+    "STYLES": [lambda request: static("towns/theme.css")],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}
+    ],
     "SIDEBAR": {
         "show_search": False,
         "navigation": [

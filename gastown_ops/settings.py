@@ -95,13 +95,6 @@ AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
 CONTENT_SECURITY_POLICY = POLICY
 
-# In production all goes over TLS, which ends before us; who watches from inside may do without.
-SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^api/gastown/"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -275,6 +268,8 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)
     SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=3600)
+    # Of our own host and what is below it, which is nothing else's.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    # Fly's proxy and the local monitor ask these over plain HTTP.
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    # Fly's proxy, the local monitor and Prometheus ask these over plain HTTP.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]

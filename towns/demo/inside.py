@@ -21,7 +21,7 @@ ADMIN = "admin"
 
 
 def make_people() -> str:
-    """The administrator and the towns' owner; returns the administrator's password."""
+    """The administrator and the towns' owner; returns their password."""
     password = os.environ["GASTOWN_DEMO_PASSWORD"]
     admin, _ = User.objects.get_or_create(
         username=ADMIN, defaults={"is_staff": True, "is_superuser": True}
@@ -29,9 +29,9 @@ def make_people() -> str:
     if not admin.check_password(password):
         admin.set_password(password)
         admin.save()
-    owner, made = User.objects.get_or_create(username=OWNER, email="alice@example.com")
-    if made:
-        owner.set_unusable_password()
+    owner, _ = User.objects.get_or_create(username=OWNER, email="alice@example.com")
+    if not owner.check_password(password):
+        owner.set_password(password)
         owner.save()
     return password
 
@@ -73,8 +73,10 @@ def welcome(password: str, made: int) -> str:
     return f"""
   Gastown Ops runs. {fleet}
 
-    Admin      {web}/admin/towns/town/
+    Admin      {web}/admin/
                sign in as {ADMIN} with the password {password}
+    Dashboard  {web}/dashboard/
+               its owner is {OWNER}, with the same password
     JSON       {web}/api/v1/towns  (signed in)
 
   Every {period} s a sweep asks each town how it is. Break something, in another terminal:

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
@@ -31,14 +31,11 @@ RETRY_MS = 3000
 async def events(request: HttpRequest) -> HttpResponseBase:
     """A stream of `changed` events, the first at once unless `Last-Event-ID` is up to date.
 
-    `?town=ID` (up to 100 of them) and `?fleet=1` say of what. 501 where only WSGI is served: a
-    browser then gives up, and the page goes on asking.
+    `?town=ID` (up to 100 of them) and `?fleet=1` say of what. Where only WSGI is served the answer
+    is 204, which has a browser give up, and the page goes on asking.
     """
     if not isinstance(request, ASGIRequest):
-        return problem_response(
-            request,
-            Problem(501, "Live events need the ASGI server: uvicorn gastown_ops.asgi:application."),
-        )
+        return HttpResponse(status=204)
     try:
         topics = await sync_to_async(topics_for)(
             await request.auser(),
