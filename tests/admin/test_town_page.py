@@ -72,6 +72,7 @@ def test_buttons_that_can_not_be_pressed_say_why(admin: Client) -> None:
     assert re.search(r'aria-describedby="why-not-stop">Stop<', text)
     assert re.search(r'<li id="why-not-stop"><b>Stop</b>: [^<]+ is stopped already\.</li>', text)
     assert re.search(r'href="[^"]+/act/start/[^"]+">Start<', text)
+    assert "Another living town" not in text, "it is no namesake of its own"
 
 
 def test_it_begins_with_the_plan(admin: Client) -> None:
