@@ -58,7 +58,13 @@ def test_its_queries_do_not_grow_with_its_history(admin: Client) -> None:
         for _ in range(15):
             HealthCheck.objects.create(town=town, checked_at=now, result="ok")
             history.record(town, "changed", actor=Actor("ann"), now=now)
-            make_operation(town, OperationKind.BACKUP, state="succeeded")
+            log = [{"step": "request_sync", "at": now.isoformat(), "note": ""}]
+            make_operation(town, OperationKind.BACKUP, state="succeeded", log=log)
+            number = Backup.objects.count()
+            Backup.objects.create(town=town, snapshot=f"{number}", created_at=now, verified_at=now)
+            alerts.open_alert(
+                cause=f"cause_{number}", town=town, severity="warning", message="Hm.", now=now
+            )
 
     live()
     page(admin, path(town))  # what a process reads once is read
@@ -80,9 +86,9 @@ def test_it_begins_with_the_plan(admin: Client) -> None:
     text = page(admin, path(town))
     assert re.search(r"<li>Stops in \d+ min if nobody comes and nothing works in it\.</li>", text)
     make_operation(town, OperationKind.STOP, step="await_snapshot", attempt=1, message="no answer")
-    assert "Stop, step 3 of 6: await snapshot. This step failed 1x, last: no answer." in page(
-        admin, path(town)
-    )
+    told = "Stop, step 3 of 6: await snapshot. This step failed 1x, last: no answer."
+    assert page(admin, path(town)).count(told) == 2, "above all, and in the timeline"
+    assert page(admin, f"{path(town)}?before=2020-01-01T00:00:00Z").count(told) == 1
 
 
 def test_its_facts_are_there_and_its_key_is_not(admin: Client) -> None:

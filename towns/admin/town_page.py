@@ -19,7 +19,7 @@ from towns.town_page.backups import brought_back, kept, read_backups
 from towns.town_page.charts import town_charts
 from towns.town_page.past import Span, read_checks, read_hours, read_past
 from towns.town_page.plan import plan
-from towns.town_page.timeline import timeline
+from towns.town_page.timeline import timeline, under_way
 from towns.town_page.under_way import progress
 from towns.why import why
 
@@ -59,6 +59,8 @@ def page_context(
     buttons = _buttons(town, user, now)
     past = read_past(town, before or now)
     entries, older = timeline(past)
+    if operation is not None and before is None:
+        entries.insert(0, under_way(operation, now))
     answer = why(town, now)
     return {
         "ops_now": now,

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from towns.models import Alert, LifecycleEvent, Operation
 from towns.town_page.past import CHECKS_TOLD, ROWS, Past, Sample
-from towns.words import CheckResult
+from towns.town_page.under_way import progress
+from towns.words import CheckResult, OperationState
 
 MOMENT = timedelta(microseconds=1)
 
@@ -42,6 +43,13 @@ def timeline(past: Past, *, rows: int = ROWS) -> tuple[list[Entry], datetime | N
     if shown:
         return shown, cut + MOMENT
     return _after(past, cut - MOMENT), cut  # a page of one moment
+
+
+def under_way(operation: Operation, now: datetime) -> Entry:
+    """The step that an operation is at, which stands above all that is done."""
+    text = progress(operation, now).told(now)
+    who = _who(operation.actor, operation.automatic)
+    return Entry(now, "under way", OperationState.OPEN, text, who, operation.pk)
 
 
 def folded(checks: Sequence[Sample]) -> Iterator[Entry]:
