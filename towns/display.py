@@ -35,6 +35,7 @@ _TONES: dict[str, str] = {
     "sent": "good",
     "skipped": "quiet",
     "given_up": "bad",
+    "quiet": "quiet",
 }
 
 
@@ -55,6 +56,11 @@ def when(moment: datetime | None, now: datetime) -> SafeString | str:
         utc(moment),
         ago(moment, now),
     )
+
+
+def copyable(text: str) -> SafeString | str:
+    """An id or address that one click selects as a whole."""
+    return format_html('<code class="ops-copy">{}</code>', text) if text else NOTHING
 
 
 def exact(name: str, description: str = "") -> Any:

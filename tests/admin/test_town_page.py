@@ -11,6 +11,7 @@ from django.utils import timezone
 from tests.admin.conftest import awake_town, page, queries
 from tests.factories import make_operation, make_town
 from towns import alerts, history
+from towns.addresses import sandbox_address
 from towns.history import Actor
 from towns.models import Backup, HealthCheck, Operation, Town
 from towns.words import OperationKind, Status
@@ -57,7 +58,13 @@ def test_its_queries_do_not_grow_with_its_history(admin: Client) -> None:
         for _ in range(15):
             HealthCheck.objects.create(town=town, checked_at=now, result="ok")
             history.record(town, "changed", actor=Actor("ann"), now=now)
-            make_operation(town, OperationKind.BACKUP, state="succeeded")
+            log = [{"step": "request_sync", "at": now.isoformat(), "note": ""}]
+            make_operation(town, OperationKind.BACKUP, state="succeeded", log=log)
+            number = Backup.objects.count()
+            Backup.objects.create(town=town, snapshot=f"{number}", created_at=now, verified_at=now)
+            alerts.open_alert(
+                cause=f"cause_{number}", town=town, severity="warning", message="Hm.", now=now
+            )
 
     live()
     page(admin, path(town))  # what a process reads once is read
@@ -71,20 +78,30 @@ def test_buttons_that_can_not_be_pressed_say_why(admin: Client) -> None:
     assert re.search(r'aria-describedby="why-not-stop">Stop<', text)
     assert re.search(r'<li id="why-not-stop"><b>Stop</b>: [^<]+ is stopped already\.</li>', text)
     assert re.search(r'href="[^"]+/act/start/[^"]+">Start<', text)
+    assert "Another living town" not in text, "it is no namesake of its own"
 
 
-def test_what_a_restore_would_bring_back(admin: Client) -> None:
-    town, now = awake_town(), timezone.now()
-    assert "a restore would bring back nothing" in page(admin, path(town))
-    made = now - timedelta(minutes=4)
-    Backup.objects.create(
-        town=town, snapshot="20260217T120000Z", created_at=made, bytes=812_000_000, verified_at=now
-    )
-    Backup.objects.create(
-        town=town, snapshot="20260217T120300Z", created_at=now, verified_at=now, held=True
-    )
-    told = "A restore would bring back the snapshot 20260217T120000Z (812 MB). What was written in"
-    assert f"{told} the 4 min since would be lost." in page(admin, path(town))
+def test_it_begins_with_the_plan(admin: Client) -> None:
+    town = awake_town()
+    text = page(admin, path(town))
+    assert re.search(r"<li>Stops in \d+ min if nobody comes and nothing works in it\.</li>", text)
+    make_operation(town, OperationKind.STOP, step="await_snapshot", attempt=1, message="no answer")
+    told = "Stop, step 3 of 6: await snapshot. This step failed 1x, last: no answer."
+    assert page(admin, path(town)).count(told) == 2, "above all, and in the timeline"
+    assert page(admin, f"{path(town)}?before=2020-01-01T00:00:00Z").count(told) == 1
+
+
+def test_its_facts_are_there_and_its_key_is_not(admin: Client) -> None:
+    town = awake_town()
+    text = page(admin, path(town))
+    address = sandbox_address(town)
+    for fact in (str(town.pk), town.machine_id, town.volume_id, town.image, address.url):
+        assert f'<code class="ops-copy">{fact}</code>' in text, fact
+    assert address.key not in text
+
+
+def test_who_may_nothing_is_told_so(staff: Callable[..., Client]) -> None:
+    assert "Your account lacks every permission" in page(staff("view_town"), path(make_town()))
 
 
 def test_charts_of_a_week_and_older_pages(admin: Client) -> None:

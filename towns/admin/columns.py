@@ -5,9 +5,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from towns.addresses import sandbox_address
 from towns.admin.health_check import polecats
 from towns.backup_policy import is_stale
-from towns.display import NOTHING, operation_link, tag, when
+from towns.display import NOTHING, copyable, operation_link, tag, when
 from towns.facts import backup_facts, idle_facts
 from towns.models import Town
 from towns.policy import awake_because, idle_stop_at
@@ -166,6 +167,31 @@ class TownColumns:
             return "never: nobody knows whether its backup restores"
         moment = when(drill.finished_at, timezone.now())
         return format_html("{} {}. {}", tag(drill.result), moment, drill.reason)
+
+    @admin.display(description="machine")
+    def machine_told(self, town: Town) -> SafeString | str:
+        """Fly's id of it."""
+        return copyable(town.machine_id)
+
+    @admin.display(description="volume")
+    def volume_told(self, town: Town) -> SafeString | str:
+        """Fly's id of it."""
+        return copyable(town.volume_id)
+
+    @admin.display(description="id")
+    def id_told(self, town: Town) -> SafeString | str:
+        """The town's own."""
+        return copyable(str(town.pk))
+
+    @admin.display(description="image")
+    def image_told(self, town: Town) -> SafeString | str:
+        """Of its present machine."""
+        return copyable(town.image)
+
+    @admin.display(description="sandbox")
+    def sandbox_told(self, town: Town) -> SafeString | str:
+        """Where its sandbox answers; its key is a secret and shown nowhere."""
+        return copyable(sandbox_address(town).url if town.machine_id else "")
 
     @admin.display(description="can be restored until")
     def restorable(self, town: Town) -> str:

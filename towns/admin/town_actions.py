@@ -77,7 +77,7 @@ def previews(
             town,
             operation,
             now,
-            name_taken=bool(taken & {(town.owner_id, town.name)}),
+            name_taken=town.destroyed_at is not None and (town.owner_id, town.name) in taken,
         )
         if discard and not told.allowed:
             told = _with_discard(action.kind, town, operation, now, told)

@@ -1,6 +1,5 @@
 """What a town's page shows beside its form: what goes on, and its past, of bounded length."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +12,15 @@ from django.utils.safestring import SafeString
 from towns.admin.operation import steps_table
 from towns.admin.town_actions import ACTIONS, TownAction, may, may_discard, previews
 from towns.display import operation_link, tag, when
-from towns.models import Backup, Operation, Town
+from towns.models import Operation, Town
 from towns.presenting import open_operation
-from towns.readable import duration, size
+from towns.readable import size
+from towns.town_page.backups import brought_back, kept, read_backups
 from towns.town_page.charts import town_charts
 from towns.town_page.past import Span, read_checks, read_hours, read_past
-from towns.town_page.timeline import timeline
+from towns.town_page.plan import plan
+from towns.town_page.timeline import timeline, under_way
+from towns.town_page.under_way import progress
 from towns.why import why
 
 ROWS = 10
@@ -57,6 +59,9 @@ def page_context(
     buttons = _buttons(town, user, now)
     past = read_past(town, before or now)
     entries, older = timeline(past)
+    if operation is not None and before is None:
+        entries.insert(0, under_way(operation, now))
+    answer = why(town, now)
     return {
         "ops_now": now,
         "ops_live": operation is not None,
@@ -72,8 +77,10 @@ def page_context(
         ],
         "ops_buttons": buttons,
         "ops_refused": [button for button in buttons if button.why_not],
-        "ops_why": list(why(town, now).parts(now)),
+        "ops_plan": plan(answer, now),
+        "ops_why": list(answer.parts(now)),
         "ops_operation": operation,
+        "ops_progress": None if operation is None else progress(operation, now).told(now),
         "ops_steps": None if operation is None else steps_table(operation),
         "ops_tables": [
             _operations(town, now),
@@ -129,31 +136,20 @@ def _how_it_went(operation: Operation) -> str:
 
 
 def _backups(town: Town, now: datetime) -> Table:
-    backups = list(town.backups.all()[:ROWS])
+    backups = read_backups(town)
     rows = [
         (
             when(backup.created_at, now),
             backup.snapshot,
-            backup.kind + (", held back" if backup.held else ""),
-            when(backup.verified_at, now),
             size(backup.bytes),
-            "gone" if backup.gone_at else "in R2",
+            when(backup.verified_at, now) if backup.verified_at else "not verified",
+            kept(backup, town, now),
         )
-        for backup in backups
+        for backup in backups.newest
     ]
-    heads = ("Made", "Snapshot", "Kind", "Verified", "Size", "Where")
-    note = _what_a_restore_brings_back(backups, now)
-    return Table("Verified backups", heads, rows, _more("backup", town), note)
-
-
-def _what_a_restore_brings_back(backups: Sequence[Backup], now: datetime) -> str:
-    good = [one for one in backups if one.verified_at and not one.held and not one.gone_at]
-    if not good:
-        return "No verified backup is known: a restore would bring back nothing."
-    newest = good[0]
-    lost = duration((now - newest.created_at).total_seconds())
-    what = f"the snapshot {newest.snapshot} ({size(newest.bytes)})"
-    return f"A restore would bring back {what}. What was written in the {lost} since would be lost."
+    heads = ("Made", "Snapshot", "Size", "Verified", "Where")
+    note = brought_back(town, backups.best, now)
+    return Table("Backups", heads, rows, _more("backup", town), note)
 
 
 def _drills(town: Town, now: datetime) -> Table:

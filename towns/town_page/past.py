@@ -1,15 +1,19 @@
 """What is read for a town's page: by town, from indexes, and never more than so many rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from towns.models import Alert, HealthCheck, HealthHour, LifecycleEvent, Town
+from towns.models import Alert, HealthCheck, HealthHour, LifecycleEvent, Operation, Town
 
 DAY = timedelta(days=1)
 CHECKS = 1500
-"""As many checks as a page reads: a day of them under the shortest sensible period."""
+"""As many checks as a chart takes: a day of them under the shortest sensible period."""
 ROWS = 60
+"""As many events, alerts and operations as a page of the timeline reads of each."""
+CHECKS_TOLD = 500
+"""As many checks as a page of the timeline reads: a day of them, which fold into few lines."""
 
 
 class Span(StrEnum):
@@ -40,23 +44,36 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The newest checks, events and alerts of a town up to a moment, the newest first."""
+    """What happened to a town before a moment, each kind the newest first and cut at its limit."""
 
-    checks: list[Sample]
-    events: list[LifecycleEvent]
-    alerts: list[Alert]
+    before: datetime
+    checks: Sequence[Sample] = ()
+    events: Sequence[LifecycleEvent] = ()
+    opened: Sequence[Alert] = ()
+    resolved: Sequence[Alert] = ()
+    operations: Sequence[Operation] = ()
 
 
 def read_past(town: Town, before: datetime) -> Past:
-    """Read it in three statements. `before` is the moment that the page begins at."""
-    events = town.events.filter(at__lt=before).select_related("operation")
-    alerts = town.alerts.filter(opened_at__lt=before)
-    return Past(read_checks(town, before - DAY, before), list(events[:ROWS]), list(alerts[:ROWS]))
+    """Read it in five statements. `before` is the moment that the page begins at."""
+    resolved = town.alerts.filter(resolved_at__lt=before).order_by("-resolved_at", "-id")
+    return Past(
+        before,
+        read_checks(town, None, before, CHECKS_TOLD),
+        list(town.events.filter(at__lt=before)[:ROWS]),
+        list(town.alerts.filter(opened_at__lt=before)[:ROWS]),
+        list(resolved[:ROWS]),
+        list(town.operations.filter(created_at__lt=before)[:ROWS]),
+    )
 
 
-def read_checks(town: Town, since: datetime, until: datetime) -> list[Sample]:
-    """The checks of a span, the newest first; one statement."""
-    rows = HealthCheck.objects.filter(town=town, checked_at__gte=since, checked_at__lt=until)
+def read_checks(
+    town: Town, since: datetime | None, until: datetime, limit: int = CHECKS
+) -> list[Sample]:
+    """The newest checks of a span, the newest first; one statement. `since` None: of all time."""
+    rows = HealthCheck.objects.filter(town=town, checked_at__lt=until)
+    if since is not None:
+        rows = rows.filter(checked_at__gte=since)
     names = (
         *("checked_at", "result", "reason", "latency_ms", "polecats_active", "cpu_ratio"),
         *("memory_used", "memory_total", "disk_used", "disk_total"),
@@ -65,7 +82,7 @@ def read_checks(town: Town, since: datetime, until: datetime) -> list[Sample]:
         Sample(at, result, reason, latency, polecats, cpu, _share(mem, mems), _share(disk, disks))
         for at, result, reason, latency, polecats, cpu, mem, mems, disk, disks in rows.order_by(
             "-checked_at"
-        ).values_list(*names)[:CHECKS]
+        ).values_list(*names)[:limit]
     ]
 
 
