@@ -50,7 +50,7 @@ def bearer(db: None) -> Iterator[dict[str, str]]:
 
 @schema.parametrize()
 @settings(
-    max_examples=12,
+    max_examples=10,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -9,7 +9,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from towns.actions import NotAllowed
-from towns.api import automation, doing, fleet, heartbeat, lists, towns
+from towns.api import automation, doing, fleet, heartbeat, lists, towns, webhooks
 from towns.api.access import SessionAuth
 from towns.api.bearer import TokenAuth
 from towns.api.problems import PROBLEM_SCHEMA, REFUSED, Problem, as_problem, problem_response
@@ -60,7 +60,14 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
 
 
 api = _make("api", auth=[TokenAuth(), SessionAuth()])
-for _router in (towns.router, doing.router, lists.router, fleet.router, automation.router):
+for _router in (
+    towns.router,
+    doing.router,
+    lists.router,
+    fleet.router,
+    automation.router,
+    webhooks.router,
+):
     api.add_router("", _router)
 
 sandbox_api = _make("sandbox-api", docs_url=None, openapi_url=None)

@@ -19,6 +19,7 @@ from towns.changes import InvalidChange
 from towns.guarded_http import is_public
 from towns.history import Actor
 from towns.models import LifecycleEvent, WebhookDelivery, WebhookEndpoint
+from towns.tokens import ACCOUNT
 from towns.webhooks.secrets import secret_of
 
 KINDS_AT_MOST = 50
@@ -154,6 +155,14 @@ def skip_missed(endpoint: WebhookEndpoint, now: datetime) -> None:
 def standing() -> Any:
     """The webhooks that are not removed."""
     return WebhookEndpoint.objects.filter(removed_at=None)
+
+
+def owner_called(username: str) -> User:
+    """The owner of that name; InvalidChange if there is none."""
+    found = User.objects.filter(username=username, is_staff=False).first()
+    if found is None or username.startswith(ACCOUNT):
+        raise InvalidChange("owner", f"There is no owner {username}.")
+    return found
 
 
 def newest_event() -> int:
