@@ -7,6 +7,7 @@ to: a name that leads elsewhere the second time leads nowhere. Before that no by
 import contextlib
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -54,9 +55,9 @@ class GuardedAdapter(HTTPAdapter):
                 with contextlib.suppress(OSError):  # it has ended by itself
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As requests does, with connections that look first."""
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]  # requests' own
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self)
 
     def connect(self, connection: HTTPConnection, by: type[HTTPConnection]) -> socket.socket:

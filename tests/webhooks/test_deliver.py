@@ -12,11 +12,13 @@ import responses
 from django.test import override_settings
 
 from tests.webhooks.conftest import URL, after, anew, happen, make_webhook
+from towns.alerts.claims import LEASE_SECONDS
 from towns.models import Alert, Town, WebhookDelivery
 from towns.webhooks import deliver
-from towns.webhooks.claims import LEASE_SECONDS, claim
+from towns.webhooks.claims import claim
 from towns.webhooks.deliver import deliver_webhooks
 from towns.webhooks.endpoints import change_webhook, replace_secret, try_again
+from towns.webhooks.following import follow_history
 
 pytestmark = pytest.mark.django_db
 
@@ -156,7 +158,8 @@ def test_one_event_that_is_refused_again_and_again_disables_nothing(
     mill: Town, receiver: responses.RequestsMock
 ) -> None:
     made = make_webhook()
-    poison, ends = happen(mill, "poison"), {}
+    poison = happen(mill, "poison")
+    ends: dict[int, int] = {}
     happen(mill)
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
@@ -204,7 +207,7 @@ def test_a_death_in_a_try_repeats_it_under_the_same_id(
     make_webhook()
     receiver.post(URL, status=200)
     event = happen(mill)
-    deliver.follow_history(after(60))
+    follow_history(after(60))
     [held] = claim(anew(WebhookDelivery.objects.get().endpoint_id), after(60), at_most=8)
     assert deliver_webhooks(after(59 + LEASE_SECONDS)) == 0, "nobody knows yet that it died"
     assert deliver_webhooks(after(60 + LEASE_SECONDS)) == 1
@@ -216,7 +219,7 @@ def test_a_death_in_a_try_repeats_it_under_the_same_id(
 def test_what_kills_every_worker_is_given_up(mill: Town) -> None:
     make_webhook()
     happen(mill)
-    deliver.follow_history(after(0))
+    follow_history(after(0))
     with override_settings(GASTOWN_WEBHOOK_ATTEMPTS=2):
         for number in range(2):
             endpoint = anew(WebhookDelivery.objects.get().endpoint_id)
@@ -233,7 +236,8 @@ def test_two_messengers_send_nothing_twice(
     receiver.post(URL, status=200)
     for _ in range(3):
         happen(mill)
-    post, others = deliver._tell, []
+    post = deliver._tell
+    others: list[int] = []
 
     def overtaken(*args: Any) -> Any:
         if not others:

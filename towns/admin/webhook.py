@@ -106,8 +106,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         """Those that are not removed, with how many deliveries wait."""
         pending = Q(deliveries__state=WebhookDelivery.State.PENDING)
-        rows: QuerySet[WebhookEndpoint] = standing()
-        return rows.annotate(waits=Count("deliveries", filter=pending)).order_by("name", "id")
+        return standing().annotate(waits=Count("deliveries", filter=pending)).order_by("name", "id")
 
     def get_urls(self) -> list[URLPattern]:
         """The address at which a secret is replaced."""

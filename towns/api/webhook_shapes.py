@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from towns.api.shapes import Input
+from towns.api.shapes import Input, example
 from towns.models import WebhookDelivery
 
 _KINDS = "Kinds of events, such as stop_succeeded; an empty list: all of them."
@@ -15,14 +15,10 @@ class NewWebhook(Input):
     """A webhook to be made. Without `owner` it hears of the whole fleet, or of the owner's towns if
     the caller acts for one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "billing",
-                "url": "https://hooks.example.com/gastown",
-                "kinds": ["start_succeeded", "stop_succeeded"],
-            }
-        }
+    model_config = example(
+        name="billing",
+        url="https://hooks.example.com/gastown",
+        kinds=["start_succeeded", "stop_succeeded"],
     )
 
     name: str = Field(max_length=60)

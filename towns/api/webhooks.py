@@ -147,7 +147,7 @@ def deliveries(
 
 def _seen(caller: Caller, what: str) -> QuerySet[WebhookEndpoint]:
     """The webhooks that the caller may see, change, …; Problem 403 if they may with none."""
-    found: QuerySet[WebhookEndpoint] = endpoints.standing().select_related("owner")
+    found = endpoints.standing().select_related("owner")
     if caller.token is not None and not caller.is_machine:
         caller.needs(Scope.WEBHOOKS)
         return found.filter(owner=caller.user)

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 
 from towns import alerts
 from towns.changes import InvalidChange
@@ -152,7 +152,7 @@ def skip_missed(endpoint: WebhookEndpoint, now: datetime) -> None:
     endpoint.settled, endpoint.mark, endpoint.marked_at = newest_event(), None, None
 
 
-def standing() -> Any:
+def standing() -> QuerySet[WebhookEndpoint]:
     """The webhooks that are not removed."""
     return WebhookEndpoint.objects.filter(removed_at=None)
 
