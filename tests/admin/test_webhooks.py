@@ -69,6 +69,7 @@ def test_what_it_can_not_be_is_told(admin: Client) -> None:
 def test_a_secret_is_replaced_after_asking(admin: Client) -> None:
     made = make_webhook()
     path = f"{LIST}{made.endpoint.pk}/secret/"
+    assert path in page(admin, f"{LIST}{made.endpoint.pk}/change/")
     assert "For a day" in page(admin, path)
     renewed = secret_in(admin.post(path).content.decode())
     assert renewed != made.secret
@@ -108,6 +109,7 @@ def test_it_takes_permissions(staff: Callable[..., Client]) -> None:
     made = make_webhook()
     viewer = staff("view_webhookendpoint", "view_webhookdelivery")
     assert "billing" in page(viewer, LIST)
+    assert "Replace it" not in page(viewer, f"{LIST}{made.endpoint.pk}/change/")
     for path in (f"{LIST}add/", f"{LIST}{made.endpoint.pk}/secret/"):
         assert viewer.get(path).status_code == 403
     act(viewer, "disable")

@@ -108,6 +108,13 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
         pending = Q(deliveries__state=WebhookDelivery.State.PENDING)
         return standing().annotate(waits=Count("deliveries", filter=pending)).order_by("name", "id")
 
+    def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> list[Any]:
+        """Without the way to another secret for those who may not go it."""
+        names = list(super().get_fields(request, obj))
+        if not self.has_halt_permission(request):
+            names.remove("secret")
+        return names
+
     def get_urls(self) -> list[URLPattern]:
         """The address at which a secret is replaced."""
         view = self.admin_site.admin_view(self.secret_view)
@@ -236,7 +243,9 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
         """Never shown; it can be replaced."""
         link = reverse("admin:towns_webhookendpoint_secret", args=[webhook.pk])
         return format_html(
-            'since {}; <a href="{}">replace it</a>', when(webhook.secret_at, timezone.now()), link
+            'since {} <a class="ops-button" href="{}">Replace it</a>',
+            when(webhook.secret_at, timezone.now()),
+            link,
         )
 
 
