@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, Q
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Sum, Value
+from django.db.models.functions import Least
 
 from towns.models import Town
 from towns.words import Status, StopReason
@@ -61,14 +62,11 @@ def read_fleet(now: datetime) -> Fleet:
 
 
 def _saved(now: datetime) -> Saved:
-    """Towns by the whole hours that they have slept, which the database counts."""
-    asleep = Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE)
-    spans = {
-        f"h{hours}": Count("pk", filter=Q(status_since__lte=now - timedelta(hours=hours)))
-        for hours in range(1, 25)
-    }
-    counts = asleep.aggregate(all=Count("pk"), **spans)
-    towns = counts.pop("all")
-    hours = float(sum(counts.values()))
+    slept = ExpressionWrapper(Value(now) - F("status_since"), output_field=DurationField())
+    at_most = Least(slept, Value(_DAY, output_field=DurationField()))
+    found = Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE).aggregate(
+        towns=Count("pk"), slept=Sum(at_most)
+    )
+    hours = (found["slept"] or timedelta(0)) / timedelta(hours=1)
     price = settings.GASTOWN_MACHINE_HOUR_PRICE
-    return Saved(towns, hours, round(hours * price, 2) if price else None)
+    return Saved(found["towns"], hours, round(hours * price, 2) if price else None)
