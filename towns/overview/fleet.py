@@ -16,7 +16,7 @@ from towns.models import Town
 from towns.words import Status, StopReason
 
 KEPT_SECONDS = 10
-_KEY = "towns.overview.fleet"
+KEY = "towns.overview.fleet"
 _DAY = timedelta(days=1)
 
 
@@ -46,7 +46,7 @@ class Fleet:
 
 def read_fleet(now: datetime) -> Fleet:
     """The figures, at most `KEPT_SECONDS` old; two statements when they are older."""
-    kept = cache.get(_KEY)
+    kept = cache.get(KEY)
     if isinstance(kept, Fleet) and timedelta(0) <= now - kept.read_at:
         return kept
     counts = dict(
@@ -57,7 +57,7 @@ def read_fleet(now: datetime) -> Fleet:
     )
     found = [(status, counts[status]) for status in Status if counts.get(status)]
     fleet = Fleet(found, _saved(now), now)
-    cache.set(_KEY, fleet, KEPT_SECONDS)
+    cache.set(KEY, fleet, KEPT_SECONDS)
     return fleet
 
 
