@@ -9,6 +9,14 @@ from django.shortcuts import render
 from towns.readable import duration
 
 
+def client_address(request: HttpRequest) -> str:
+    """From where somebody signs in: what the proxy's header says, if one is named; else whom we
+    talk to. Without a proxy that sets the header anybody could write anything there."""
+    header: str = settings.GASTOWN_CLIENT_IP_HEADER
+    told = request.headers.get(header, "").strip() if header else ""
+    return told[:45] or request.META.get("REMOTE_ADDR", "")
+
+
 def locked_out(request: HttpRequest, response: Any, credentials: Any, **_: Any) -> HttpResponse:
     """429: for how long, and who can end it sooner. It says the same for a name that nobody has."""
     seconds = settings.AXES_COOLOFF_TIME.total_seconds()

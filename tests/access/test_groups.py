@@ -38,7 +38,7 @@ def test_what_can_be_lost_is_for_admins() -> None:
     assert {one for one in VIEWER if ".view_" not in one} == set()
 
 
-def test_an_admin_can_make_nobody_a_superuser() -> None:
+def test_an_admin_can_make_nobody_mightier_than_themselves() -> None:
     boss = make_user("boss", is_staff=True)
     boss.groups.add(Group.objects.get(name="Admin"))
     root = User.objects.create_superuser("root")
@@ -52,5 +52,13 @@ def test_an_admin_can_make_nobody_a_superuser() -> None:
     clerk.refresh_from_db()
     assert (clerk.is_staff, clerk.is_superuser) == (True, False)
     assert list(clerk.groups.all()) == [viewer]
+    strong = Group.objects.create(name="Strong")
+    strong.permissions.set(Permission.objects.filter(codename="delete_session"))
+    form_of_boss = {"username": "boss", "is_active": "on", "is_staff": "on", "groups": [strong.pk]}
+    told = client.post(f"/admin/auth/user/{boss.pk}/change/", form_of_boss)
+    assert "is not one of the available choices" in told.content.decode()
+    clerk.groups.add(strong)
+    assert client.post(f"/admin/auth/user/{clerk.pk}/change/", form).status_code == 403
+    assert client.post(f"/admin/auth/user/{clerk.pk}/password/", {}).status_code == 403
     assert client.post(f"/admin/auth/user/{root.pk}/change/", form).status_code == 403
     assert client.post(f"/admin/auth/user/{root.pk}/password/", {}).status_code == 403

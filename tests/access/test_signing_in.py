@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from tests.factories import make_user
 
@@ -31,6 +31,24 @@ def test_after_five_wrong_passwords_a_name_is_locked(path: str) -> None:
     assert answer["Retry-After"] == "900"
     assert try_it(Client(REMOTE_ADDR="10.0.0.9"), "pw", path) == 302, "from elsewhere it is not"
     assert try_it(client, "wrong", path, name="bob") == 200, "another name is not"
+
+
+@pytest.mark.django_db
+@override_settings(GASTOWN_CLIENT_IP_HEADER="Fly-Client-IP")
+def test_behind_a_proxy_each_client_counts_for_itself() -> None:
+    make_user("alice")
+    one, other = (Client(headers={"Fly-Client-IP": f"10.0.0.{n}"}) for n in (1, 2))
+    assert [try_it(one, "wrong") for _ in range(5)][-1] == 429
+    assert try_it(other, "pw") == 302
+
+
+@pytest.mark.django_db
+def test_a_header_that_no_proxy_is_known_to_set_means_nothing() -> None:
+    make_user("alice")
+    for number in range(5):
+        client = Client(headers={"Fly-Client-IP": f"10.0.0.{number}"})
+        try_it(client, "wrong")
+    assert try_it(Client(), "pw") == 429
 
 
 @pytest.mark.django_db

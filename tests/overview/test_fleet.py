@@ -27,7 +27,7 @@ def test_hours_are_saved_by_idle_stops_alone_and_a_day_of_them_at_most() -> None
         make_town(status=Status.STOPPED, stop_reason=reason, status_since=NOW - slept)
     make_town(stop_reason="idle", status_since=NOW - 9 * HOUR)
     saved = read_fleet(NOW).saved
-    assert (saved.towns, saved.hours, saved.money) == (2, 27, None)
+    assert (saved.towns, saved.hours, saved.money) == (2, 27.5, None)
 
 
 @override_settings(GASTOWN_MACHINE_HOUR_PRICE=0.05)

@@ -1,5 +1,6 @@
 """Accounts: staff and owners, and the groups. Who isn't a superuser can make none."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
@@ -46,10 +47,16 @@ class AccountAdmin(Users):
         return fields if request.user.is_superuser else (*fields, *ONLY_SUPERUSERS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A superuser's account is for superusers."""
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+        """An account that may do more than they themselves is for others to change."""
+        if obj is not None and not request.user.is_superuser and _is_mightier(obj, request):
             return False
         return super().has_change_permission(request, obj)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Nobody puts anybody into a group that may do more than they may themselves."""
+        if db_field.name == "groups" and not request.user.is_superuser:
+            kwargs["queryset"] = Group.objects.filter(pk__in=_groups_within(request))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Close it instead."""
@@ -58,6 +65,28 @@ class AccountAdmin(Users):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Without the accounts of tokens, which are revoked where they are listed."""
         return super().get_queryset(request).filter(api_token=None)
+
+
+def _may_do_all(request: HttpRequest, permissions: Iterable[str]) -> bool:
+    assert request.user.is_authenticated
+    return set(permissions) <= request.user.get_all_permissions()
+
+
+def _is_mightier(account: User, request: HttpRequest) -> bool:
+    return account.is_superuser or not _may_do_all(request, account.get_all_permissions())
+
+
+def _groups_within(request: HttpRequest) -> list[int]:
+    """The groups that hold nothing that the caller doesn't."""
+    groups = Group.objects.prefetch_related("permissions__content_type")
+    return [
+        group.pk
+        for group in groups
+        if _may_do_all(
+            request,
+            (f"{one.content_type.app_label}.{one.codename}" for one in group.permissions.all()),
+        )
+    ]
 
 
 @admin.register(Group)

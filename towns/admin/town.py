@@ -8,7 +8,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
@@ -33,6 +33,7 @@ from towns.town_page.past import Span
 from towns.words import OperationKind
 
 BULK = "bulk_"
+OWNERS_FOUND = 200
 AdminAction = Callable[[Any, HttpRequest, QuerySet[Town]], HttpResponse]
 
 
@@ -135,7 +136,8 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Town], search_term: str
     ) -> tuple[QuerySet[Town], bool]:
-        """An id and owner/name name one town; other words are looked for."""
+        """An id and owner/name name one town; another word is looked for in names (which are all in
+        lower case), among the first of the owners that have it, and as the id of a machine."""
         term = search_term.strip()
         owner, slash, name = term.partition("/")
         if slash:
@@ -143,7 +145,12 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         try:
             return queryset.filter(pk=UUID(term)), False
         except ValueError:  # not an id
-            return super().get_search_results(request, queryset, search_term)
+            pass
+        if not term:
+            return queryset, False
+        owners = User.objects.filter(username__icontains=term).values_list("pk", flat=True)
+        found = Q(owner__in=list(owners[:OWNERS_FOUND])) | Q(machine_id=term)
+        return queryset.filter(found | Q(name__contains=term.lower())), False
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Only what this person may do."""

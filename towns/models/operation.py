@@ -64,6 +64,7 @@ class Operation(models.Model):
             ),
             models.Index(fields=["town", "-created_at"], name="operations_of_a_town"),
             models.Index(fields=["kind", "-created_at"], name="operations_by_kind"),
+            models.Index(fields=["-created_at", "-id"], name="operations_newest_first"),
             models.Index(
                 fields=["finished_at", "town"],
                 condition=Q(actor="sweep:idle", kind="stop", state="succeeded"),

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, Q
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Sum, Value
+from django.db.models.functions import Least
 
 from towns.models import Town
 from towns.words import Status, StopReason
 
 KEPT_SECONDS = 10
-_KEY = "towns.overview.fleet"
+KEY = "towns.overview.fleet"
 _DAY = timedelta(days=1)
 
 
@@ -45,7 +46,7 @@ class Fleet:
 
 def read_fleet(now: datetime) -> Fleet:
     """The figures, at most `KEPT_SECONDS` old; two statements when they are older."""
-    kept = cache.get(_KEY)
+    kept = cache.get(KEY)
     if isinstance(kept, Fleet) and timedelta(0) <= now - kept.read_at:
         return kept
     counts = dict(
@@ -56,19 +57,16 @@ def read_fleet(now: datetime) -> Fleet:
     )
     found = [(status, counts[status]) for status in Status if counts.get(status)]
     fleet = Fleet(found, _saved(now), now)
-    cache.set(_KEY, fleet, KEPT_SECONDS)
+    cache.set(KEY, fleet, KEPT_SECONDS)
     return fleet
 
 
 def _saved(now: datetime) -> Saved:
-    """Towns by the whole hours that they have slept, which the database counts."""
-    asleep = Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE)
-    spans = {
-        f"h{hours}": Count("pk", filter=Q(status_since__lte=now - timedelta(hours=hours)))
-        for hours in range(1, 25)
-    }
-    counts = asleep.aggregate(all=Count("pk"), **spans)
-    towns = counts.pop("all")
-    hours = float(sum(counts.values()))
+    slept = ExpressionWrapper(Value(now) - F("status_since"), output_field=DurationField())
+    at_most = Least(slept, Value(_DAY, output_field=DurationField()))
+    found = Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE).aggregate(
+        towns=Count("pk"), slept=Sum(at_most)
+    )
+    hours = (found["slept"] or timedelta(0)) / timedelta(hours=1)
     price = settings.GASTOWN_MACHINE_HOUR_PRICE
-    return Saved(towns, hours, round(hours * price, 2) if price else None)
+    return Saved(found["towns"], hours, round(hours * price, 2) if price else None)
