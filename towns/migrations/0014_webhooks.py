@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("towns", "0022_bulk_runs"),
+        ("towns", "0023_operations_newest_first"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
