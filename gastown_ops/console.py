@@ -82,12 +82,14 @@ UNFOLD: dict[str, Any] = {
                 _item("Health checks", "ecg_heart", "towns.healthcheck"),
                 _item("Health by the hour", "schedule", "towns.healthhour"),
                 _item("Deliveries", "outgoing_mail", "towns.delivery"),
+                _item("Webhook deliveries", "outbox", "towns.webhookdelivery"),
             ),
             _group(
                 "Access",
                 _item("Users", "person", "auth.user"),
                 _item("Groups", "group", "auth.group"),
                 _item("API tokens", "key", "towns.apitoken"),
+                _item("Webhooks", "webhook", "towns.webhookendpoint"),
                 _item("Lock-outs", "lock", "axes.accessattempt"),
             ),
             _group(

@@ -140,6 +140,8 @@ LOGGING = logging_settings(
 # The API
 GASTOWN_API_RATE_PER_MINUTE = env.whole("GASTOWN_API_RATE_PER_MINUTE", default=600)
 GASTOWN_API_BURST = env.whole("GASTOWN_API_BURST", default=100)
+GASTOWN_WEBHOOK_ATTEMPTS = env.whole("GASTOWN_WEBHOOK_ATTEMPTS", default=10)
+GASTOWN_WEBHOOK_PRIVATE = env.switch("GASTOWN_WEBHOOK_PRIVATE", default=False)
 
 # For those who watch us (product.md 1.7)
 GASTOWN_METRICS_TOKEN = env.text("GASTOWN_METRICS_TOKEN", default="")

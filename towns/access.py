@@ -23,5 +23,7 @@ def sync_groups(using: str = "default") -> None:
 def after_migrate(using: str = "default", **_: Any) -> None:
     """Signal handler: permissions are made after each migrate, by handlers that run before this."""
     tables = connections[using].introspection.table_names()
-    if {"auth_group", "axes_accessattempt", "towns_apitoken"} <= set(tables):
+    if {"auth_group", "axes_accessattempt", "towns_apitoken", "towns_webhookendpoint"} <= set(
+        tables
+    ):
         sync_groups(using)

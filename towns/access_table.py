@@ -19,6 +19,7 @@ _SEEN = (
         "healthhour",
     ),
     *("lifecycleevent", "maintenancewindow", "operation", "orphan", "replayrun", "sweep"),
+    *("webhookendpoint", "webhookdelivery"),
 )
 VIEWER = frozenset(
     {
@@ -37,6 +38,8 @@ OPERATOR = VIEWER | {
 ADMIN = OPERATOR | {
     *("towns.destroy_town", "towns.discard_town", "towns.confirm_orphan"),
     *("towns.view_apitoken", "towns.add_apitoken", "towns.delete_apitoken"),
+    *("towns.add_webhookendpoint", "towns.change_webhookendpoint"),
+    *("towns.delete_webhookendpoint",),
     *("auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group"),
     *("axes.view_accessattempt", "axes.delete_accessattempt", "axes.view_accesslog"),
     *("django_q.change_schedule", "django_q.delete_ormq", "django_q.delete_failure"),

@@ -62,19 +62,24 @@ class SharedBuckets:
 
     def take(self, action: str, key: str) -> None:
         """Take one token, in one statement. Raises RateLimited with the seconds until the next."""
+        self.take_and_count(action, key)
+
+    def take_and_count(self, action: str, key: str) -> int | None:
+        """The same; returns how many are left for all together, None if that isn't known."""
         self.own.take(action, key)
         if connection.in_atomic_block:
-            return
+            return None
         limit = limit_of(action, self.own.limits)
         try:
-            wait = _wait_for_token(action, key, limit)
+            left, wait = _take_token(action, key, limit)
         except Error as error:
             log.warning("the budget of %s was not asked: %s", action, error)
             connection.close_if_unusable_or_obsolete()
-            return
+            return None
         if wait is not None:
             self.own.hold(action, key, wait)
             raise limit.refusal(action, key, wait)
+        return left
 
     def hold(self, action: str, key: str, seconds: float) -> None:
         """Have nobody take one for so many seconds: Fly has refused a call."""
@@ -95,8 +100,9 @@ def _row_key(*words: str) -> str:
     return " ".join(words)[:200]
 
 
-def _wait_for_token(action: str, key: str, limit: Limit) -> float | None:
-    """None when a token was taken, else the seconds until there is one."""
+def _take_token(action: str, key: str, limit: Limit) -> tuple[int, float | None]:
+    """How many are left and None when a token was taken, else 0 and the seconds until there is
+    one."""
     slack = limit.slack + A_TICK
     # What is further from full than any take leaves it was written before the clock was set back.
     most = slack + limit.interval + A_TICK
@@ -104,23 +110,25 @@ def _wait_for_token(action: str, key: str, limit: Limit) -> float | None:
     values |= {"key": _row_key(action, key), "held": _row_key(HELD, action, key)}
     now = _NOW[connection.vendor]
     with connection.cursor() as cursor:
+        taking, wait = _TAKE.format(now=now), _WAIT.format(now=now)
+        taking = f"{taking} RETURNING full_at - {now} AS until_full"
         if connection.vendor == "postgresql":
-            taking, wait = _TAKE.format(now=now), _WAIT.format(now=now)
             cursor.execute(
-                f"WITH taken AS ({taking} RETURNING 1) SELECT (SELECT count(*) FROM taken), {wait}",
-                values,
+                f"WITH taken AS ({taking}) SELECT (SELECT until_full FROM taken), {wait}", values
             )
-            taken, *waits = cursor.fetchone()
+            until_full, *waits = cursor.fetchone()
         else:
-            cursor.execute(_TAKE.format(now=now), values)
-            taken, waits = cursor.rowcount, []
-            if not taken:
-                cursor.execute(f"SELECT {_WAIT.format(now=now)}", values)
+            cursor.execute(taking, values)
+            (until_full,) = cursor.fetchone() or (None,)
+            waits = []
+            if until_full is None:
+                cursor.execute(f"SELECT {wait}", values)
                 waits = cursor.fetchone()
-    if taken:
-        return None
+    if until_full is not None:
+        return max(0, int((most - until_full) / limit.interval)), None
     # The look may be older than the refusal, when others have taken in between.
-    return max((wait for wait in waits if wait is not None and wait > 0), default=limit.interval)
+    waiting = (wait for wait in waits if wait is not None and wait > 0)
+    return 0, max(waiting, default=limit.interval)
 
 
 def full_buckets(now: datetime) -> QuerySet[FlyBudget]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from towns.alerts.webhook import key_of
+from towns.posting import key_of
 
 TAG = "gastown"
 _NEEDED = {
@@ -76,6 +76,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "GASTOWN_LOCKOUT_MINUTES": (1, 10_080),
     "GASTOWN_API_RATE_PER_MINUTE": (0, 1_000_000),
     "GASTOWN_API_BURST": (1, 100_000),
+    "GASTOWN_WEBHOOK_ATTEMPTS": (1, 1000),
     "GASTOWN_METRICS_FLUSH_SECONDS": (0, 3600),
     "EMAIL_TIMEOUT": (1, 20),
     "GASTOWN_ALERT_DIGEST_OVER": (1, 100_000),

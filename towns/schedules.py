@@ -14,6 +14,7 @@ NAMES = (
     "drive operations",
     "bulk work",
     "deliver alerts",
+    "deliver webhooks",
     "prepare history",
     "prune history",
 )
@@ -59,6 +60,7 @@ def planned() -> list[Planned]:
         Planned("drive operations", "towns.tasks.drive", cron(60)),
         Planned("bulk work", "towns.tasks.bulk_work", cron(60)),
         Planned("deliver alerts", "towns.tasks.deliver_alerts", cron(60)),
+        Planned("deliver webhooks", "towns.tasks.deliver_webhooks", cron(60)),
         Planned("prepare history", "towns.tasks.prepare_history", "11 * * * *"),
         Planned("prune history", "towns.tasks.prune_history", "41 3 * * *"),
     ]

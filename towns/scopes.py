@@ -14,6 +14,7 @@ class Scope(StrEnum):
     FLEET = "fleet:read"
     AUTOMATION = "automation:write"
     OWNERS = "owners:act"
+    WEBHOOKS = "webhooks:write"
 
 
 TOLD: dict[Scope, str] = {
@@ -24,6 +25,7 @@ TOLD: dict[Scope, str] = {
     Scope.FLEET: "see the fleet's figures, alerts, and what holds automation back",
     Scope.AUTOMATION: "freeze and thaw automation, plan maintenance, recover and drill towns",
     Scope.OWNERS: "act for an owner (X-Gastown-User)",
+    Scope.WEBHOOKS: "see, make, change and remove webhooks, which hear of what happens to towns",
 }
 _PERMISSIONS: dict[str, Scope] = {
     "view_town": Scope.READ,
@@ -40,6 +42,10 @@ _PERMISSIONS: dict[str, Scope] = {
     "recover_town": Scope.AUTOMATION,
     "drill_town": Scope.AUTOMATION,
     "freeze_automation": Scope.AUTOMATION,
+    "view_webhookendpoint": Scope.WEBHOOKS,
+    "add_webhookendpoint": Scope.WEBHOOKS,
+    "change_webhookendpoint": Scope.WEBHOOKS,
+    "delete_webhookendpoint": Scope.WEBHOOKS,
 }
 """What has no scope, such as discarding data, is for people alone."""
 

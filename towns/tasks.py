@@ -20,6 +20,7 @@ from towns.services import default_services
 from towns.sweeps import backups, health, idle, reconcile
 from towns.sweeps.slots import slot_of
 from towns.upkeep import prune
+from towns.webhooks import deliver
 
 HISTORY_SECONDS = 60
 """For so long a task makes figures or prunes; what is left then is another task, since django-q2
@@ -92,6 +93,11 @@ def clean_up_drills() -> int:
 def deliver_alerts() -> int:
     """Tell people about alerts; returns how many."""
     return alerts.deliver_alerts(timezone.now())
+
+
+def deliver_webhooks() -> int:
+    """Tell webhooks of lifecycle events; returns how many arrived."""
+    return deliver.deliver_webhooks(timezone.now())
 
 
 def go_on_with_replay(run_id: str) -> None:

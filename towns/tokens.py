@@ -44,8 +44,10 @@ def create_token(
     actor: Actor,
     now: datetime,
     expires_at: datetime | None = None,
+    owner: str | None = None,
 ) -> Made:
-    """Make one. InvalidChange says which of the wishes can't be."""
+    """Make one; with an `owner` it acts for that one alone. InvalidChange says which of the wishes
+    can't be."""
     if not _NAME.fullmatch(name):
         told = "A token's name has 1 to 60 lower-case letters, digits, and . _ - in between."
         raise InvalidChange("name", told)
@@ -56,6 +58,13 @@ def create_token(
         raise InvalidChange("scopes", f"{wrong} There are: {', '.join(known)}.")
     if expires_at is not None and expires_at <= now:
         raise InvalidChange("expires_at", "That time is over: the token would never work.")
+    tied = None if owner is None else owner_named(owner)
+    if owner is not None and tied is None:
+        told = f"{owner[:150]!r} is no owner: staff, closed accounts and odd names are none."
+        raise InvalidChange("owner", told)
+    if tied is not None and Scope.OWNERS in scopes:
+        told = f"A token of one owner acts for nobody else: leave out {Scope.OWNERS}, or the owner."
+        raise InvalidChange("scopes", told)
     secret = PREFIX + secrets.token_urlsafe(32)
     try:
         with transaction.atomic():
@@ -63,6 +72,7 @@ def create_token(
             token = ApiToken.objects.create(
                 name=name,
                 user=user,
+                owner=tied,
                 start=secret[:8],
                 digest=_digest(secret),
                 scopes=sorted(set(scopes)),
@@ -84,7 +94,7 @@ def revoke_token(name: str, *, actor: Actor, now: datetime) -> bool:
 
 def recognise(secret: str, now: datetime) -> ApiToken | None:
     """The token with that secret, noted as used; None if there is none, or it works no more."""
-    token = ApiToken.objects.select_related("user").filter(digest=_digest(secret)).first()
+    token = ApiToken.objects.select_related("user", "owner").filter(digest=_digest(secret)).first()
     if token is None or not works(token, now):
         return None
     stale = now - NOTED_EVERY
@@ -95,9 +105,11 @@ def recognise(secret: str, now: datetime) -> ApiToken | None:
 
 
 def works(token: ApiToken, now: datetime) -> bool:
-    """Whether it is neither revoked nor expired, and its account is open."""
+    """Whether it is neither revoked nor expired, and its account is open, and its owner's if it has
+    one."""
     expired = token.expires_at is not None and token.expires_at <= now
-    return token.revoked_at is None and not expired and token.user.is_active
+    open_still = token.user.is_active and (token.owner is None or is_owner(token.owner))
+    return token.revoked_at is None and not expired and open_still
 
 
 def owner_named(username: str) -> User | None:
@@ -106,7 +118,12 @@ def owner_named(username: str) -> User | None:
     if not _OWNER.fullmatch(username) or username.startswith(ACCOUNT):
         return None
     user, _ = User.objects.get_or_create(username=username, defaults={"password": "!"})
-    return user if user.is_active and not user.is_staff else None
+    return user if is_owner(user) else None
+
+
+def is_owner(user: User) -> bool:
+    """Whether somebody may be acted for."""
+    return user.is_active and not user.is_staff
 
 
 def _digest(secret: str) -> str:

@@ -14,6 +14,7 @@ from towns.history import Actor
 from towns.models import Alert, Backup, Freeze
 from towns.scopes import Scope
 from towns.tokens import create_token
+from towns.webhooks.endpoints import create_webhook
 from towns.words import OperationKind
 
 ROLES = ("nobody", "owner", "other", "viewer", "operator", "admin", "token")
@@ -34,7 +35,7 @@ class Scene:
         model = ".".join(parts[1:3]) if parts[0] == "admin" else ""
         objects = {"object_id": self.ids.get(model, 0), "id": self.ids.get(model, 0)}
         path = filled(pattern.replace("<id>", "<path:id>"), {**self.values, **objects})
-        for name in ("town_id", "operation_id"):
+        for name in ("town_id", "operation_id", "webhook_id"):
             path = path.replace(f"<uuidstr:{name}>", str(self.values[name]))
         return path
 
@@ -66,11 +67,15 @@ def make_scene() -> Scene:
         seen_at=now,
     )
     backup = Backup.objects.create(town=town, snapshot="20260217T120000Z", created_at=now)
+    webhook = create_webhook(
+        "hook", "https://hooks.example.com/", actor=Actor.shell(), now=now
+    ).endpoint
     freeze = Freeze.objects.create(scope="recovery", reason="x", actor="x", since=now)
     scene.values = {
         "town_id": town.pk,
         "operation_id": operation.pk,
         "window_id": 0,
+        "webhook_id": webhook.pk,
         "kind": "stop",
         "what": "settings",
         "name": "stop",
@@ -85,6 +90,7 @@ def make_scene() -> Scene:
         "towns.backup": backup.pk,
         "towns.freeze": freeze.pk,
         "towns.apitoken": made.token.pk,
+        "towns.webhookendpoint": webhook.pk,
         "auth.user": owner.pk,
         "auth.group": Group.objects.get(name="Viewer").pk,
     }

@@ -86,6 +86,23 @@ API: list[Row] = [
         "401 403 403 403 201 201 201",
     ),
     ("post", "api/v1/automation/windows/<int:window_id>/end", {}, "401 403 403 403 404 404 404"),
+    ("get", "api/v1/webhooks", None, "401 403 403 200 200 200 200"),
+    (
+        "post",
+        "api/v1/webhooks",
+        {"name": "x", "url": "https://hooks.example.com/"},
+        "401 403 403 403 403 201 201",
+    ),
+    ("get", "api/v1/webhooks/<uuidstr:webhook_id>", None, "401 403 403 200 200 200 200"),
+    (
+        "patch",
+        "api/v1/webhooks/<uuidstr:webhook_id>",
+        {"enabled": False},
+        "401 403 403 403 403 200 200",
+    ),
+    ("delete", "api/v1/webhooks/<uuidstr:webhook_id>", None, "401 403 403 403 403 204 204"),
+    ("post", "api/v1/webhooks/<uuidstr:webhook_id>/secret", {}, "401 403 403 403 403 200 200"),
+    ("get", "api/v1/webhooks/<uuidstr:webhook_id>/deliveries", None, "401 403 403 200 200 200 200"),
     ("get", "api/v1/failures", None, "401 403 403 200 200 200 200"),
     ("get", "api/v1/", None, "404 404 404 404 404 404 404"),
     ("post", "api/gastown/heartbeat", {}, "403 403 403 403 403 403 403"),
@@ -110,6 +127,7 @@ STAFF: dict[str, str] = {
     "towns/bulkrun/<int:pk>/<slug:decision>": "405 405 405",
     "towns/orphan/confirm/": "403 403 302",
     "towns/town/act/<str:name>/": "403 302 302",
+    "towns/webhookendpoint/<uuid:webhook_id>/secret/": "403 403 200",
 }
 MODELS: dict[str, tuple[str, str, str, str, str]] = {
     # its list, add, history, delete, change
@@ -164,6 +182,20 @@ MODELS: dict[str, tuple[str, str, str, str, str]] = {
     "towns/replayrun": ("200 200 200", "200 200 200", "302 302 302", "403 403 403", "302 302 302"),
     "towns/sweep": ("200 200 200", "403 403 403", "302 302 302", "403 403 403", "302 302 302"),
     "towns/apitoken": ("403 403 200", "403 403 200", "403 403 200", "403 403 403", "403 403 200"),
+    "towns/webhookendpoint": (
+        "200 200 200",
+        "403 403 200",
+        "200 200 200",
+        "403 403 403",
+        "200 200 200",
+    ),
+    "towns/webhookdelivery": (
+        "200 200 200",
+        "403 403 403",
+        "302 302 302",
+        "403 403 403",
+        "302 302 302",
+    ),
     "towns/town": ("200 200 200", "403 200 200", "200 200 200", "403 403 403", "200 200 200"),
     "towns/maintenancewindow": (
         "200 200 200",

@@ -38,6 +38,15 @@ def test_what_it_can_not_be_is_told(admin: Client) -> None:
     assert not ApiToken.objects.exists()
 
 
+def test_one_can_be_made_for_one_owner(admin: Client) -> None:
+    form = {"name": "mobile", "scopes": ["towns:read"], "owner": "ann"}
+    admin.post(f"{LIST}add/", form)
+    assert str(ApiToken.objects.get().owner) == "ann"
+    assert "ann" in page(admin, LIST)
+    form = {"name": "other", "scopes": ["towns:read"], "owner": "root"}
+    assert "is no owner" in admin.post(f"{LIST}add/", form).content.decode()
+
+
 def test_revoking(admin: Client) -> None:
     made = create_token("gateway", ["towns:read"], actor=Actor.shell(), now=timezone.now())
     form = {"action": "revoke", "_selected_action": [made.token.pk]}

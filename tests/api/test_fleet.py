@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from tests.factories import make_operation, make_town
-from towns.models import Alert, Sweep
+from towns.models import Alert, Freeze, Sweep
 from towns.words import OperationKind, Status
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +25,7 @@ def test_it_works(staff: Any) -> None:
     Alert.objects.create(
         cause="x", subject="fleet", severity="critical", message="Look.", opened_at=now, seen_at=now
     )
+    Freeze.objects.create(scope="all", reason="storm", actor="ann", since=now)
     Sweep.objects.create(kind="health", slot=now, started_at=now, finished_at=now, towns=2)
     found = staff.get("/api/v1/fleet").json()
     assert found["towns"] == 2
@@ -32,6 +33,7 @@ def test_it_works(staff: Any) -> None:
     assert found["alerts_open"] == {"critical": 1, "warning": 0}
     assert found["operations"]["under_way"] == 1
     assert found["sweeps"][0]["towns"] == 2
+    assert [one["reason"] for one in found["automation"]["freezes"]] == ["storm"]
     assert [(one["town"], one["reasons"]) for one in found["attention"]] == [
         (None, ["Look."]),
         (str(town), ["error: no capacity"]),

@@ -31,6 +31,7 @@ def statuses(client: Client, count: int, **headers: str) -> list[int]:
 def test_it_works(client: Any, owner: User) -> None:
     answer = client.get("/api/v1/towns")
     assert answer["RateLimit-Policy"] == '"caller";q=6;w=60'
+    assert answer["RateLimit"] == '"caller";r=2;t=10'
     assert statuses(client, 3) == [200, 200, 429]
     refused = client.get("/api/v1/towns")
     assert refused["Content-Type"] == "application/problem+json"

@@ -196,3 +196,30 @@ def test_a_senseless_token_is_refused(name: str, scopes: tuple[str, ...], field:
     assert caught.value.field == field
     assert ApiToken.objects.count() == 1
     assert User.objects.count() == 1
+
+
+def test_one_of_an_owner_acts_for_them_alone() -> None:
+    town, other = make_town(), make_town()
+    name = town.owner.get_username()
+    made = make(scopes=(Scope.READ, Scope.WRITE), owner=name)
+    assert [one["id"] for one in ask(made, "get", "/towns").json()["items"]] == [str(town.pk)]
+    assert ask(made, "get", f"/towns/{other.pk}").status_code == 404
+    assert ask(made, "get", "/fleet").status_code == 403
+    answer = ask(made, "post", f"/towns/{town.pk}/stop", {}, owner=name)
+    assert answer.status_code == 202
+    assert Operation.objects.get().actor == f"{name} via gateway"
+    refused = ask(made, "get", "/towns", owner=other.owner.get_username())
+    assert "acts for another owner" in detail(refused)
+    User.objects.filter(pk=town.owner.pk).update(is_active=False)
+    assert ask(made, "get", "/towns").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("owner", "scopes", "field"),
+    [("root", (Scope.READ,), "owner"), ("a b", (Scope.READ,), "owner"), ("ann", ALL, "scopes")],
+)
+def test_whom_a_token_can_not_be_tied_to(owner: str, scopes: tuple[Scope, ...], field: str) -> None:
+    make_user("root", is_staff=True)
+    with pytest.raises(InvalidChange) as caught:
+        make(scopes=scopes, owner=owner)
+    assert caught.value.field == field

@@ -29,6 +29,7 @@ def test_pages_fit_the_screen_and_run_without_an_error(
         f"/admin/towns/town/{town.pk}/change/",
         f"/admin/towns/town/act/destroy/?towns={town.pk}",
         "/admin/towns/apitoken/add/",
+        "/admin/towns/webhookendpoint/add/",
     ):
         page = page_of(root, path, width=width, dark=dark)
         assert not is_cut_off(page), path

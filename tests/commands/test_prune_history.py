@@ -89,7 +89,7 @@ def rows(call: Call) -> None:
 
 def test_it_works(call: Call) -> None:
     ended = call("prune_history")
-    assert ended.out.splitlines()[:11] == [
+    assert ended.out.splitlines()[:13] == [
         "3 health checks removed.",
         "1 health hours removed.",
         "3 sweeps removed.",
@@ -97,6 +97,8 @@ def test_it_works(call: Call) -> None:
         "1 alerts removed.",
         "2 backups removed.",
         "3 replays removed.",
+        "0 webhook deliveries removed.",
+        "0 webhooks removed.",
         "1 buckets removed.",
         "3 tasks removed.",
         "5 sessions removed.",
@@ -141,6 +143,8 @@ def test_a_dry_run_changes_nothing(call: Call) -> None:
         "alerts": 1,
         "backups": 2,
         "replays": 3,
+        "webhook_deliveries": 0,
+        "webhooks": 0,
         "buckets": 1,
         "tasks": 3,
         "sessions": 5,
@@ -221,7 +225,7 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_goes_on(
     now, runs = timezone.now(), 0
     done = prune.Pruned(unfinished=True)
     while done.unfinished and runs < 99:
-        budget = chain([False] * 12, repeat(True))
+        budget = chain([False] * 14, repeat(True))
         done = prune.prune(now, r2=world.services.r2, enough=partial(next, budget))
         runs += 1
     assert 1 < runs < 99

@@ -51,3 +51,12 @@ def test_what_can_not_be_is_refused(words: tuple[str, ...], code: int, text: str
     assert text in str(caught.value)
     assert caught.value.returncode == code
     assert not ApiToken.objects.exists()
+
+
+def test_one_can_be_made_for_one_owner(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "create", "mobile", "--scope", "towns:read", "--owner", "ann")
+    listed = run(capsys, "list")
+    assert "ACTS FOR" in listed
+    assert "ann" in listed
+    found = json.loads(run(capsys, "list", json=True))["tokens"]
+    assert [one["owner"] for one in found] == ["ann"]

@@ -17,5 +17,7 @@ from towns.admin import (  # noqa: F401  (importing registers them)
     sweep,
     token,
     town,
+    webhook,
+    webhook_delivery,
     window,
 )

@@ -16,7 +16,7 @@ from towns.changes import InvalidChange
 from towns.display import exact, tag, when
 from towns.history import Actor
 from towns.models import ApiToken
-from towns.scopes import TOLD
+from towns.scopes import TOLD, Scope
 from towns.tokens import Made, create_token, revoke_token, works
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class TokenForm(Form):
         choices=[(scope.value, f"{scope.value}: {told}") for scope, told in TOLD.items()],
         widget=forms.CheckboxSelectMultiple,
         help_text="As few as will do.",
+    )
+    owner = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="The name of the owner whom it acts for. Empty: it acts for itself, or with "
+        "owners:act for whomever each call names.",
     )
     made: Made | None = None
 
@@ -54,6 +60,7 @@ class TokenForm(Form):
                 actor=actor,
                 now=timezone.now(),
                 expires_at=wanted.get("expires_at"),
+                owner=wanted["owner"] or None,
             )
         except InvalidChange as error:
             self.add_error(error.field, error.message)
@@ -63,11 +70,12 @@ class TokenForm(Form):
 class ApiTokenAdmin(OpsAdmin[ApiToken]):
     """Nothing of a token is changed but that it is revoked."""
 
-    list_display = ("name", "begins", "scopes_told", "last_used", "expires", "state")
+    list_display = ("name", "begins", "scopes_told", "acts_for", "last_used", "expires", "state")
     fields = (
         "name",
         "begins",
         "scopes_told",
+        "acts_for",
         exact("created_at"),
         "created_by",
         exact("last_used_at"),
@@ -77,6 +85,7 @@ class ApiTokenAdmin(OpsAdmin[ApiToken]):
     )
     actions = ["revoke"]
     search_fields = ("name",)
+    list_select_related = ("user", "owner")
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         """Nothing is to be changed."""
@@ -123,6 +132,13 @@ class ApiTokenAdmin(OpsAdmin[ApiToken]):
     def scopes_told(self, token: ApiToken) -> str:
         """What it may do."""
         return ", ".join(token.scopes)
+
+    @admin.display(description="acts for")
+    def acts_for(self, token: ApiToken) -> str:
+        """Whom it acts for."""
+        if token.owner is not None:
+            return token.owner.get_username()
+        return "any owner" if Scope.OWNERS in token.scopes else "itself"
 
     @admin.display(description="last used", ordering="last_used_at")
     def last_used(self, token: ApiToken) -> SafeString | str:

@@ -146,6 +146,9 @@ _TABLE = {
     "unrecorded_machine": Words("machine that no row knows"),
     "wrong_region": Words("machine in another region"),
     "wrong_volume": Words("another volume than its own", owner="runs on a wrong disk"),
+    "webhook_disabled": Words(
+        "webhook disabled", "Mend its receiver, then enable it: Webhooks in the admin."
+    ),
     "sweep_late": Words(
         "sweep is late",
         "Start more workers (manage.py qcluster), or lengthen its period.",

@@ -21,8 +21,9 @@ from towns.alerts.claims import Claimed
 from towns.alerts.letters import letter
 from towns.alerts.mail import Mailer
 from towns.alerts.planning import back_off, plan
-from towns.alerts.sending import Ending, Outcome
 from towns.models import Delivery
+from towns.posting import post
+from towns.sending import Ending, Outcome
 
 log = logging.getLogger(__name__)
 ROUND_SECONDS = 60
@@ -99,9 +100,7 @@ class Senders:
             outcome = Outcome(Ending.REFUSED, "No webhook is set any more.")
         else:
             body = webhook.payload(alerts, news=message.news, digest=message.digest)
-            outcome = webhook.post(
-                self._endpoint, body, message_id=claimed.message_id, now=self._now
-            )
+            outcome = post(self._endpoint, body, message_id=claimed.message_id, now=self._now)
         if outcome.channel_down:
             self.down.add(message.channel)
         return outcome

@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from towns.alerts.letters import Letter
-from towns.alerts.sending import SENT, Ending, Outcome
+from towns.sending import SENT, Ending, Outcome
 
 TEXT_LIMIT = 300
 

@@ -1,11 +1,11 @@
 """Who is told of an alert, and over which channel."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from towns.models import Alert, Delivery
+from towns.posting import webhook_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ def staff() -> list[Recipient]:
         host = webhook_host(settings.GASTOWN_ALERT_WEBHOOK_URL)
         found.append(Recipient(Delivery.Channel.WEBHOOK, host, Delivery.Audience.STAFF))
     return found
-
-
-def webhook_host(url: str) -> str:
-    """What may be shown of the webhook's address: others put keys into user, path and query."""
-    return urlsplit(url).hostname or "webhook"
 
 
 def _emails(addresses: list[str], audience: str) -> list[Recipient]:

@@ -9,10 +9,11 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from towns.actions import NotAllowed
-from towns.api import automation, doing, fleet, heartbeat, lists, towns
+from towns.api import automation, doing, fleet, heartbeat, lists, towns, webhooks
 from towns.api.access import SessionAuth
 from towns.api.bearer import TokenAuth
-from towns.api.problems import PROBLEM_SCHEMA, REFUSED, Problem, as_problem, problem_response
+from towns.api.documenting import DESCRIPTION, complete
+from towns.api.problems import Problem, as_problem, problem_response
 from towns.api.reading import StrictParser
 from towns.changes import InvalidChange
 
@@ -31,12 +32,9 @@ class DocumentedAPI(NinjaAPI):
     """Says of every view that a refusal is a problem document, with the codes that it may have."""
 
     def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
-        """The document (OpenAPI 3.1), refusals included."""
+        """The document (OpenAPI 3.1), refusals and headers included."""
         document = super().get_openapi_schema(**given)
-        document["components"].setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
-        for path in document["paths"].values():
-            for operation in path.values():
-                operation["responses"]["default"] = REFUSED
+        complete(document)
         return document
 
 
@@ -46,7 +44,7 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
         version="1",
         urls_namespace=namespace,
         parser=StrictParser(),
-        description="Errors are `application/problem+json` (RFC 9457).",
+        description=DESCRIPTION,
         **settings,
     )
 
@@ -60,7 +58,14 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
 
 
 api = _make("api", auth=[TokenAuth(), SessionAuth()])
-for _router in (towns.router, doing.router, lists.router, fleet.router, automation.router):
+for _router in (
+    towns.router,
+    doing.router,
+    lists.router,
+    fleet.router,
+    automation.router,
+    webhooks.router,
+):
     api.add_router("", _router)
 
 sandbox_api = _make("sandbox-api", docs_url=None, openapi_url=None)

@@ -6,7 +6,7 @@ from ninja import Schema
 from pydantic import Field
 
 from towns.api.reading import Moment
-from towns.api.shapes import Input
+from towns.api.shapes import Input, example
 from towns.changes import REASON_LENGTH
 
 
@@ -19,12 +19,16 @@ class ThawWish(Input):
 class FreezeWish(ThawWish):
     """Why automation is halted; without `minutes` it is until somebody thaws it."""
 
+    model_config = example(scope="all", reason="Fly has an incident.", minutes=60)
+
     reason: str = Field(max_length=REASON_LENGTH)
     minutes: int | None = None
 
 
 class WindowWish(Input):
     """A maintenance window: from `since` or now, until `until` or for so many minutes."""
+
+    model_config = example(scope="region:ams", reason="Moving hosts.", minutes=90)
 
     scope: str = Field(
         max_length=290, description="fleet, region:ams, image:registry/town:1 or town:OWNER/NAME."

@@ -27,11 +27,17 @@ class TokenAuth(HttpBearer):
 
 
 def caller_with(secret: str, owner: str | None) -> Caller:
-    """The caller with that token, acting for an owner or for nobody; Problem as above."""
+    """The caller with that token, acting for its owner, for the one that is named, or for nobody;
+    Problem as above."""
     found = recognise(secret, timezone.now())
     if found is None:
         told = "That token is unknown, revoked or expired. Ask an administrator for a new one."
         raise Problem(401, told, "token")
+    if found.owner is not None:
+        if owner not in (None, found.owner.get_username()):
+            told = f"The token {found.name} acts for another owner. Leave {OWNER_HEADER} out."
+            raise Problem(403, told, "owner")
+        return Caller(found.owner, found)
     if owner is None:
         return Caller(found.user, found)
     return _acting_for(found, owner)

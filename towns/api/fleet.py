@@ -6,11 +6,13 @@ from django.utils import timezone
 from ninja import Router, Schema
 
 from towns.api.access import ApiRequest
+from towns.api.automation_shapes import AutomationOut
 from towns.overview.attention import read_attention
 from towns.overview.fleet import read_fleet
 from towns.overview.work import read_platforms, read_restarts, read_sweeps, read_under_way
-from towns.presenting import iso
+from towns.presenting import iso, standing_facts
 from towns.replay.wrong_stops import recent_wrong_stop_rate
+from towns.standing import read_standing
 
 router = Router(tags=["fleet"])
 
@@ -66,6 +68,7 @@ class FleetOut(Schema):
     platforms: list[PlatformOut]
     hours_saved: float
     wrong_stop_share: float | None
+    automation: AutomationOut
     attention: list[CaseOut]
 
 
@@ -112,6 +115,7 @@ def fleet(request: ApiRequest) -> dict[str, Any]:
         ],
         "hours_saved": towns.saved.hours,
         "wrong_stop_share": recent_wrong_stop_rate(now).share,
+        "automation": standing_facts(read_standing(now)),
         "attention": [
             {
                 "town": None if case.town is None else str(case.town),

@@ -95,6 +95,8 @@ class Keyset:
 TOWNS = Keyset(UUID, "created_at")
 OPERATIONS = Keyset(UUID, "created_at")
 CHECKS = Keyset(int, "checked_at")
+WEBHOOKS = Keyset(UUID, "created_at")
+WEBHOOK_DELIVERIES = Keyset(int)
 BACKUPS = Keyset(int, "created_at")
 EVENTS = Keyset(int)
 ALERTS = Keyset(int)

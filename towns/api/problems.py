@@ -33,7 +33,24 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 REFUSED: dict[str, Any] = {
     "description": "Refused: 400 not understood, 401 not signed in, 403 not allowed, 404 no such "
     "thing, 409 not now, 412 changed meanwhile, 422 senseless, 429 too often (Retry-After).",
-    "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "headers": {
+        "Retry-After": {
+            "description": "With 429: in how many seconds to try again.",
+            "schema": {"type": "integer"},
+        },
+    },
+    "content": {
+        CONTENT_TYPE: {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": {
+                "type": f"{TYPE}changed",
+                "title": "Precondition Failed",
+                "status": 412,
+                "detail": "The town has changed since you saw it. Look at it again, then decide.",
+                "instance": "/api/v1/towns/0b6a3c1e-3f0e-4d5c-8a34-6a4f4f1f2d11",
+            },
+        }
+    },
 }
 SENTENCES = {
     400: "The request can't be understood.",

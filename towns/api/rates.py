@@ -33,15 +33,20 @@ def count_call(request: HttpRequest, who: str) -> None:
     policy = f'"caller";q={per_minute};w={MINUTE}'
     request.META["gastown.rate_policy"] = policy
     try:
-        _buckets(per_minute, burst).take(ACTION, who)
+        left = _buckets(per_minute, burst).take_and_count(ACTION, who)
     except RateLimited as error:
         seconds = max(1, math.ceil(error.retry_after))
         told = f"That are too many calls: at most {per_minute} a minute. Try again in {seconds} s."
         headers = {"Retry-After": str(seconds), "RateLimit": f'"caller";r=0;t={seconds}'}
         raise Problem(429, told, "rate", headers=headers) from error
+    if left is not None:
+        request.META["gastown.rate_left"] = f'"caller";r={left};t={math.ceil(MINUTE / per_minute)}'
 
 
 def tell_policy(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Say in the answer how often may be asked."""
+    """Say in the answer how often may be asked: how many calls are left at once, and in how many
+    seconds there is one more."""
     if policy := request.META.get("gastown.rate_policy"):
         response["RateLimit-Policy"] = policy
+    if left := request.META.get("gastown.rate_left"):
+        response["RateLimit"] = left

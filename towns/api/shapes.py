@@ -17,8 +17,15 @@ class Input(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+def example(**fields: Any) -> ConfigDict:
+    """The config of a body with an example for the document."""
+    return ConfigDict(json_schema_extra={"example": fields})
+
+
 class NewTown(Input):
     """A town to be made. `owner` is for staff; everybody else makes their own."""
+
+    model_config = example(name="harbour", owner="u-1042", region="ams", idle_timeout_minutes=30)
 
     name: str
     region: str | None = None
@@ -28,6 +35,8 @@ class NewTown(Input):
 
 class Change(Input):
     """Settings of a town; what is left out stays. Holds and clearing restarts are for staff."""
+
+    model_config = example(idle_timeout_minutes=45, keep_awake_minutes=120)
 
     idle_timeout_minutes: int | None = None
     auto_stop: bool | None = None
@@ -41,6 +50,8 @@ class Change(Input):
 class Wish(Input):
     """Why; it is kept in the town's history."""
 
+    model_config = example(reason="Its owner asked for it.")
+
     reason: str = Field("", max_length=REASON_LENGTH)
 
 
@@ -52,6 +63,8 @@ class RecoverWish(Wish):
 
 class DestroyWish(Wish):
     """`confirm` is the town's name, typed. `discard` goes on without a last backup."""
+
+    model_config = example(confirm="harbour", reason="Its owner has left.")
 
     confirm: str
     discard: bool = False

@@ -17,7 +17,7 @@ from towns.api.idempotency import once
 from towns.api.paging import TOWNS, Page, Paging
 from towns.api.problems import Problem, invalid
 from towns.api.shapes import Change, Interaction, NewTown, TownOut, WhyOut
-from towns.api.versions import etag_of, matching
+from towns.api.versions import etag_of, is_known, matching
 from towns.changes import (
     UNSET,
     validated_changes,
@@ -104,17 +104,19 @@ def _owner(caller: Caller, username: str | None) -> User:
     return owner
 
 
-@router.get("/towns/{uuid:town_id}", response=TownOut, summary="Show a town")
+@router.get("/towns/{uuid:town_id}", response={200: TownOut, 304: None}, summary="Show a town")
 def show_town(
     request: ApiRequest, response: HttpResponse, town_id: UUID, peek: bool = False
-) -> dict[str, Any]:
+) -> Answer[dict[str, Any] | None]:
     """A visit when the owner looks: it counts as interaction and wakes a town that sleeps for being
-    idle. `?peek=1` is for pollers and does neither."""
+    idle. `?peek=1` is for pollers and does neither. With `If-None-Match` 304 if nothing is new."""
     town = visible_town(request.auth, town_id)
     if noted(request.auth, town, InteractionKind.VISIT, peek=peek):
         town = visible_town(request.auth, town_id)
-    response["ETag"] = etag_of(town)
-    return town_facts(town, now=timezone.now())
+    facts = town_facts(town, now=timezone.now())
+    response["ETag"] = tag = etag_of(town, facts)
+    response["Cache-Control"] = "private, no-cache"
+    return Answer(304, None) if is_known(request, tag) else Answer(200, facts)
 
 
 @router.get("/towns/{uuid:town_id}/why", response=WhyOut, summary="Why a town is as it is")
@@ -164,8 +166,9 @@ def change_town(
     with matching(request, town_id):
         changed = actions.change_town(town.pk, changes, actor=caller.actor, now=now)
     noted(caller, town, InteractionKind.API)
-    response["ETag"] = etag_of(changed)
-    return shown(town_id)
+    facts = shown(town_id)
+    response["ETag"] = etag_of(changed, facts)
+    return facts
 
 
 @router.post(

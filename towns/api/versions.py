@@ -1,12 +1,16 @@
 """`ETag` and `If-Match`: a change is made only to the town that its caller has seen.
 
-The tag stands for what people decide and what has become of it: status, wish, settings. It does not
-change with each check of the town's health, or nobody could ever change anything.
+A tag has two parts. The first, the version, stands for what people decide and what has become of
+it: status, wish, settings. `If-Match` compares it alone: it does not change with each check of the
+town's health, or nobody could ever change anything. The second stands for the whole document, so
+that `If-None-Match` answers 304 only where nothing at all would be told anew.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -29,10 +33,23 @@ _FIELDS = (
 )
 
 
-def etag_of(town: Town) -> str:
-    """The town's tag, in its quotes."""
-    values = [str(getattr(town, name)) for name in _FIELDS]
-    return f'"{sha256(repr(values).encode()).hexdigest()[:20]}"'
+def etag_of(town: Town, document: dict[str, Any]) -> str:
+    """The tag of a town that is shown as `document`, in its quotes."""
+    return f'"{_version(town)}-{_digest(json.dumps(document, sort_keys=True, default=str))}"'
+
+
+def is_known(request: HttpRequest, tag: str) -> bool:
+    """Whether the caller has just this already, as `If-None-Match` says."""
+    known = request.headers.get("If-None-Match", "")
+    return tag in {one.strip().removeprefix("W/") for one in known.split(",")}
+
+
+def _version(town: Town) -> str:
+    return _digest(repr([str(getattr(town, name)) for name in _FIELDS]))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -45,9 +62,9 @@ def matching(request: HttpRequest, town_id: UUID) -> Iterator[None]:
     if wanted is None or wanted.strip() == "*":
         yield
         return
-    tags = {tag.strip() for tag in wanted.split(",")}
+    versions = {tag.strip().partition("-")[0] for tag in wanted.split(",")}
     with transaction.atomic():
-        if etag_of(history.lock_town(town_id)) not in tags:
+        if f'"{_version(history.lock_town(town_id))}' not in versions:
             told = "The town has changed since you saw it. Look at it again, then decide."
             raise Problem(412, told, "changed")
         yield

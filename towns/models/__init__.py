@@ -19,6 +19,7 @@ from towns.models.request import IdempotentRequest
 from towns.models.sweep import Sweep, SweepChunk
 from towns.models.token import ApiToken
 from towns.models.town import Town
+from towns.models.webhook import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "Alert",
@@ -45,4 +46,6 @@ __all__ = [
     "Sweep",
     "SweepChunk",
     "Town",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

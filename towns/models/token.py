@@ -13,6 +13,14 @@ class ApiToken(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_token"
     )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="api_tokens",
+        help_text="Whom it always acts for; nobody: itself, or whomever each call names.",
+    )
     start = models.CharField(max_length=12, help_text="How it begins, to tell it from others.")
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the whole.")
     scopes = models.JSONField(default=list)

@@ -13,11 +13,21 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import CASCADE, Exists, ForeignObjectRel, OuterRef, QuerySet
+from django.db.models import CASCADE, Exists, F, ForeignObjectRel, OuterRef, Q, QuerySet
 from django_q.models import Task
 
 from towns import budgets
-from towns.models import Alert, Backup, HealthCheck, HealthHour, IdempotentRequest, ReplayRun, Sweep
+from towns.models import (
+    Alert,
+    Backup,
+    HealthCheck,
+    HealthHour,
+    IdempotentRequest,
+    ReplayRun,
+    Sweep,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from towns.services import R2
 from towns.services.errors import ServiceError
 from towns.upkeep import hours, partitions, retained
@@ -65,6 +75,8 @@ def old_rows(now: datetime) -> list[Old]:
         Old("alerts", _by_age(Alert, "resolved_at", told)),
         Old("backups", _by_age(Backup, "gone_at", before(checks))),
         Old("replays", _by_age(ReplayRun, "created_at", before(checks))),
+        Old("webhook_deliveries", _told_to_webhooks(before(checks))),
+        Old("webhooks", _by_age(WebhookEndpoint, "removed_at", before(checks))),
         Old("buckets", budgets.full_buckets(now)),
         # django-q2 bounds the successes itself, failures it keeps.
         Old("tasks", _by_age(Task, "stopped", before(checks))),
@@ -182,6 +194,13 @@ def _expire_retained(
 
 def _by_age(model: Any, moment: str, before: datetime) -> QuerySet[Any]:
     return model._default_manager.filter(**{f"{moment}__lt": before}).order_by(moment)  # type: ignore[no-any-return]  # of any model
+
+
+def _told_to_webhooks(before: datetime) -> QuerySet[Any]:
+    """What the history is still looked through for stays: it would be told again."""
+    old = _by_age(WebhookDelivery, "ended_at", before)
+    removed = Q(endpoint__removed_at__isnull=False)
+    return old.filter(removed | Q(event_id__lte=F("endpoint__settled")))
 
 
 def _unreferenced(rows: QuerySet[Any]) -> QuerySet[Any]:

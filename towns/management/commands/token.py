@@ -11,10 +11,10 @@ from towns.management.base import FAILED, OpsCommand, add_json, table
 from towns.models import ApiToken
 from towns.presenting import iso
 from towns.readable import ago
-from towns.scopes import TOLD
+from towns.scopes import TOLD, Scope
 from towns.tokens import create_token, revoke_token, works
 
-_HEADS = ("NAME", "BEGINS", "SCOPES", "MADE BY", "LAST USED", "EXPIRES", "STATE")
+_HEADS = ("NAME", "BEGINS", "SCOPES", "ACTS FOR", "MADE BY", "LAST USED", "EXPIRES", "STATE")
 
 
 class Command(OpsCommand):
@@ -26,6 +26,7 @@ class Command(OpsCommand):
         create.add_argument("name", metavar="NAME", help="whose it is, such as gateway")
         scopes = "; ".join(f"{scope}: {told}" for scope, told in TOLD.items())
         create.add_argument("--scope", nargs="+", required=True, metavar="SCOPE", help=scopes)
+        create.add_argument("--owner", help="it acts for this owner alone; made on first use")
         create.add_argument("--days", type=int, help="it expires after so many")
         listing = commands.add_parser("list", help="all of them, without their secrets")
         revoke = commands.add_parser("revoke", help="have it work no more, at once and for ever")
@@ -36,7 +37,7 @@ class Command(OpsCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now, actor = timezone.now(), Actor.shell()
         if options["what"] == "list":
-            self._show(list(ApiToken.objects.all()))
+            self._show(list(ApiToken.objects.select_related("user", "owner")))
         elif options["what"] == "revoke":
             if not revoke_token(options["name"], actor=actor, now=now):
                 known = f"No token {options['name']} works. `manage.py token list` shows them all."
@@ -48,7 +49,12 @@ class Command(OpsCommand):
                 self.refuse("--days takes a number from 1 to 36500.")
             expires_at = None if days is None else now + timedelta(days=days)
             made = create_token(
-                options["name"], options["scope"], actor=actor, now=now, expires_at=expires_at
+                options["name"],
+                options["scope"],
+                actor=actor,
+                now=now,
+                expires_at=expires_at,
+                owner=options["owner"],
             )
             lines = [
                 made.secret,
@@ -63,6 +69,7 @@ class Command(OpsCommand):
                 one.name,
                 f"{one.start}…",
                 " ".join(one.scopes),
+                _acts_for(one),
                 one.created_by,
                 ago(one.last_used_at, now),
                 "-" if one.expires_at is None else ago(one.expires_at, now),
@@ -74,11 +81,18 @@ class Command(OpsCommand):
         self.tell(document, table(rows, _HEADS) or ["There is no token."])
 
 
+def _acts_for(token: ApiToken) -> str:
+    if token.owner is not None:
+        return token.owner.get_username()
+    return "any owner" if Scope.OWNERS in token.scopes else "itself"
+
+
 def _facts(token: ApiToken) -> dict[str, Any]:
     return {
         "name": token.name,
         "start": token.start,
         "scopes": token.scopes,
+        "owner": None if token.owner is None else token.owner.get_username(),
         "created_at": iso(token.created_at),
         "created_by": token.created_by,
         "expires_at": iso(token.expires_at),

@@ -1,0 +1,96 @@
+"""HTTP to addresses that others have chosen: to public ones alone, and not for ever.
+
+A name is resolved and looked at when the connection is made, and so is the address that it was made
+to: a name that leads elsewhere the second time leads nowhere. Before that no byte is sent.
+"""
+
+import contextlib
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from towns.posting import NotPublic
+
+_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+"""Through which a network may reach every IPv4 address, private ones too (RFC 6052, RFC 8215)."""
+
+
+def is_public(text: str) -> bool:
+    """Whether an IP address is anybody's on the internet. ValueError for what is no address."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or _of_teredo(address)
+        if inner is not None:
+            return _is_global(inner)
+        if any(address in network for network in _TRANSLATED):
+            return False
+    return _is_global(address)
+
+
+def _of_teredo(address: IPv6Address) -> IPv4Address | None:
+    return address.teredo[1] if address.teredo else None
+
+
+def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_global and not address.is_multicast
+
+
+class GuardedAdapter(HTTPAdapter):
+    """For a session of requests: its connections lead to public addresses, or `private` ones too if
+    that is wanted; else they raise NotPublic."""
+
+    def __init__(self, *, private: bool = False) -> None:
+        self._private = private
+        self._made: list[HTTPConnection] = []
+        super().__init__()
+
+    def cut(self) -> None:
+        """End whatever is under way: who answers a byte at a time would hold us for ever."""
+        for connection in self._made:
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):  # it has ended by itself
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As requests does, with connections that look first."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _pools(self)
+
+    def connect(self, connection: HTTPConnection, by: type[HTTPConnection]) -> socket.socket:
+        """A connection as the class `by` makes it, if it leads where it may."""
+        if not self._private:
+            host, port = connection._dns_host, connection.port
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError):
+                found = []  # the connection fails by itself, and says why
+            if not all(is_public(str(one[4][0])) for one in found):
+                raise NotPublic(connection, "a private address")
+        made = by._new_conn(connection)
+        if not (self._private or is_public(made.getpeername()[0])):  # it was resolved once more
+            made.close()
+            raise NotPublic(connection, "a private address")
+        self._made.append(connection)
+        return made
+
+
+def _pools(guard: GuardedAdapter) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return guard.connect(self, HTTPConnection)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return guard.connect(self, HTTPSConnection)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
