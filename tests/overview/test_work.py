@@ -50,6 +50,12 @@ def test_a_sweep_that_was_given_up_is_not_the_last_one() -> None:
     assert read_sweeps(NOW)[0].late
 
 
+def test_a_sweep_that_saw_nothing_of_fly_is_not_the_last_one() -> None:
+    swept("reconcile", 20 * MINUTE)
+    swept("reconcile", MINUTE, blind=True)
+    assert read_sweeps(NOW)[2].slot == NOW - 20 * MINUTE
+
+
 def test_operations_under_way() -> None:
     make_operation(make_town(), OperationKind.START, due_at=NOW - MINUTE)
     make_operation(make_town(), OperationKind.START, due_at=NOW + MINUTE)

@@ -10,11 +10,19 @@ from django.test import override_settings
 
 from tests.factories import NOW
 from towns.models import Sweep
+from towns.sweeps import dead_man
 from towns.sweeps.dead_man import ping
 from towns.sweeps.slots import finish_sweep
 
 URL = "https://hc.test/key/{sweep}"
+pytestmark = pytest.mark.usefixtures("at_once")
 on = override_settings(GASTOWN_DEAD_MAN_URL=URL)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task is done when it is asked for."""
+    monkeypatch.setattr(dead_man, "async_task", lambda _, kind: ping(kind))
 
 
 def finished(capture: Any, kind: str = "health", *, times: int = 1, **summary: Any) -> list[str]:

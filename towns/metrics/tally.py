@@ -7,6 +7,7 @@ killed loses what it has counted since. The store is handed in.
 import atexit
 import json
 import logging
+import multiprocessing.util
 import os
 import threading
 from collections import defaultdict
@@ -68,6 +69,8 @@ class Tally:
             return
         self._pid = os.getpid()
         atexit.register(self.flush)
+        # Processes that multiprocessing made, as a cluster's workers, run no atexit.
+        multiprocessing.util.Finalize(None, self.flush, exitpriority=10)
         threading.Thread(target=self._go_on, args=(period,), daemon=True, name="metrics").start()
 
     def _go_on(self, period: float) -> None:

@@ -15,6 +15,8 @@ _PERIODS = {
     Sweep.Kind.RECONCILE: "GASTOWN_RECONCILE_PERIOD_SECONDS",
     Sweep.Kind.BACKUPS: "GASTOWN_BACKUPS_PERIOD_SECONDS",
 }
+LOOKED_BACK = 50
+"""Sweeps among which a good one is looked for."""
 LATE_PERIODS = 2
 """A sweep whose last good slot is older than so many periods is late."""
 
@@ -70,13 +72,16 @@ class Platform:
 
 
 def read_sweeps(now: datetime) -> list[SweepState]:
-    """The state of each kind of sweep: one statement a kind."""
-    return [_state(kind, _last(kind), now) for kind in _PERIODS]
+    """The state of each kind of sweep: one statement a kind. A blind one, which saw nothing of Fly,
+    is no sweep that was done."""
+    return [_state(kind, _last(kind, blind=False), now) for kind in _PERIODS]
 
 
-def _last(kind: str) -> Sweep | None:
+def _last(kind: str, *, blind: bool = True) -> Sweep | None:
+    """The last that was done; without `blind` ones, if they don't count."""
     done = Sweep.objects.filter(kind=kind, finished_at__isnull=False)
-    return done.exclude(summary__has_key="given_up").order_by("-slot").first()
+    recent = done.exclude(summary__has_key="given_up").order_by("-slot")[:LOOKED_BACK]
+    return next((one for one in recent if blind or not one.summary.get("blind")), None)
 
 
 def _state(kind: str, sweep: Sweep | None, now: datetime) -> SweepState:

@@ -9,17 +9,20 @@ import logging
 import requests
 from django.conf import settings
 from django.db import transaction
+from django_q.tasks import async_task
 
 from towns.models import Sweep
 
 SECONDS = 5.0
+TASK = "towns.sweeps.dead_man.ping"
 log = logging.getLogger(__name__)
 
 
 def after_sweep(sweep: Sweep, *, blind: bool) -> None:
-    """Ping once the end of a sweep is saved, unless it saw nothing: a blind one is no good one."""
+    """Have a task ping once the end of a sweep is saved, unless it saw nothing: a blind one is no
+    good one. A host that answers slowly delays nobody's restart."""
     if settings.GASTOWN_DEAD_MAN_URL and not blind:
-        transaction.on_commit(lambda: ping(sweep.kind))
+        transaction.on_commit(lambda: async_task(TASK, sweep.kind))
 
 
 def ping(kind: str) -> bool:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("towns", "0014_webhooks"),
+        ("towns", "0024_webhooks"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
