@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import NOW, make_operation, make_town
+from towns.charts import Point, with_gaps
 from towns.models import Sweep
-from towns.overview.day import day_charts, with_gaps
+from towns.overview.day import day_charts, usual_step
 from towns.words import OperationKind
 
 MINUTE = timedelta(minutes=1)
@@ -38,6 +39,7 @@ def test_a_new_installation_has_charts_too() -> None:
 
 def test_a_time_in_which_nobody_looked_is_a_gap() -> None:
     moments = [NOW + MINUTE * number for number in (0, 3, 6, 30, 33)]
-    found = with_gaps((moment, 1.0) for moment in moments)
+    points: list[Point] = [(moment, 1.0) for moment in moments]
+    found = with_gaps(points, usual_step(points))
     assert [moment for moment, value in found if value is None] == [NOW + 9 * MINUTE]
     assert len(found) == 6

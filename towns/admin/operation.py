@@ -140,19 +140,11 @@ def steps_table(operation: Operation) -> SafeString:
         tries = f" (failed {operation.attempt}x)" if operation.attempt else ""
         now = operation.message or "under way"
         rows.append(("now", operation.step.replace("_", " "), "now" + tries, now))
-        rows += [("next", name.replace("_", " "), "", "") for name in _to_come(operation)]
+        coming = flow_of(operation.kind).to_come(operation.step)
+        rows += [("next", name.replace("_", " "), "", "") for name in coming]
     return format_html(
         '<table class="ops-steps"><tbody>{}</tbody></table>',
         format_html_join(
             "", '<tr class="ops-{}"><th scope="row">{}</th><td>{}</td><td>{}</td></tr>', rows
         ),
     )
-
-
-def _to_come(operation: Operation) -> list[str]:
-    flow, names = flow_of(operation.kind), []
-    name = flow.after(operation.step)
-    while name is not None:
-        names.append(name)
-        name = flow.after(name)
-    return names

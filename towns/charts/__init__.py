@@ -2,6 +2,6 @@
 
 from towns.charts.bars import bar_chart
 from towns.charts.lines import line_chart
-from towns.charts.parts import Mark, Series
+from towns.charts.parts import Mark, Point, Series, plain, with_gaps
 
-__all__ = ["Mark", "Series", "bar_chart", "line_chart"]
+__all__ = ["Mark", "Point", "Series", "bar_chart", "line_chart", "plain", "with_gaps"]

@@ -1,7 +1,7 @@
 """What charts share: the plane that they are drawn on, its axes and its words. Pure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 22
 Format = Callable[[float], str]
+Point = tuple[datetime, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Series:
     """
 
     name: str
-    points: Sequence[tuple[datetime, float | None]]
+    points: Sequence[Point]
     tone: str = "busy"
 
 
@@ -68,6 +69,17 @@ def nice_top(largest: float) -> float:
 def plain(value: float) -> str:
     """A number as short as it can be: `12`, `0.5`, `1,200`."""
     return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.2g}"
+
+
+def with_gaps(points: Iterable[Point], apart: timedelta) -> list[Point]:
+    """The points, with an unknown one wherever two are more than three times `apart`: a time in
+    which nobody looked is no straight line."""
+    found: list[Point] = []
+    for point in points:
+        if found and point[0] - found[-1][0] > 3 * apart:
+            found.append((found[-1][0] + apart, None))
+        found.append(point)
+    return found
 
 
 def axes(plane: Plane, show: Format) -> SafeString:

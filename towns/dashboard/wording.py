@@ -89,22 +89,14 @@ class Progress:
 
 def progress_of(operation: Operation) -> Progress:
     """The steps of an operation under way."""
-    flow = flow_of(operation.kind)
-    done = [_words(entry["step"]) for entry in operation.log]
-    coming = []
-    name = flow.after(operation.step)
-    while name is not None:
-        coming.append(_words(name))
-        name = flow.after(name)
+    now = _words(operation.step)
     steps = [
-        *(("done", step) for step in done),
-        ("now", _words(operation.step)),
-        *(("next", step) for step in coming),
+        *(("done", _words(entry["step"])) for entry in operation.log),
+        ("now", now),
+        *(("next", _words(name)) for name in flow_of(operation.kind).to_come(operation.step)),
     ]
-    number = len(done) + 1
-    return Progress(
-        number, len(steps), steps, f"step {number} of {len(steps)}: {steps[len(done)][1]}"
-    )
+    number = len(operation.log) + 1
+    return Progress(number, len(steps), steps, f"step {number} of {len(steps)}: {now}")
 
 
 def _words(step: str) -> str:

@@ -92,6 +92,15 @@ class Flow:
                 return names[names.index(name) + 1]
         return None
 
+    def to_come(self, name: str) -> list[str]:
+        """The names of all steps that follow, in their order."""
+        names: list[str] = []
+        following = self.after(name)
+        while following is not None:
+            names.append(following)
+            following = self.after(following)
+        return names
+
     def wait_after(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (from 1)."""
         return self.backoff[min(attempt, len(self.backoff)) - 1]

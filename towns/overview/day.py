@@ -1,7 +1,7 @@
 """The last 24 hours as charts, from what sweeps noted of themselves: no check is read."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,13 +10,12 @@ from django.db.models import Count
 from django.db.models.functions import TruncHour
 from django.utils.safestring import SafeString
 
-from towns.charts import Series, bar_chart, line_chart
+from towns.charts import Point, Series, bar_chart, line_chart, with_gaps
 from towns.models import Operation, Sweep
 from towns.words import OperationKind
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-Point = tuple[datetime, float | None]
 
 
 def day_charts(now: datetime) -> list[SafeString]:
@@ -31,15 +30,15 @@ def day_charts(now: datetime) -> list[SafeString]:
     return [
         line_chart(
             [
-                Series("asked", with_gaps(_results(sweeps, "ok", "failed", "unknown")), "busy"),
-                Series("failing", with_gaps(_results(sweeps, "failed")), "bad"),
-                Series("unknown", with_gaps(_results(sweeps, "unknown")), "warn"),
+                Series("asked", _gapped(_results(sweeps, "ok", "failed", "unknown")), "busy"),
+                Series("failing", _gapped(_results(sweeps, "failed")), "bad"),
+                Series("unknown", _gapped(_results(sweeps, "unknown")), "warn"),
             ],
             title="Towns asked by the health sweep",
             **span,
         ),
         line_chart(
-            [Series("seconds", with_gaps(map(_took, sweeps)), "busy")],
+            [Series("seconds", _gapped(map(_took, sweeps)), "busy")],
             title="Duration of the health sweep, in seconds",
             **span,
         ),
@@ -52,20 +51,15 @@ def day_charts(now: datetime) -> list[SafeString]:
     ]
 
 
-def with_gaps(points: Iterable[Point]) -> list[Point]:
-    """The points, with an unknown one wherever several sweeps are missing: a time in which nobody
-    looked is no straight line."""
-    found: list[Point] = []
-    steps: Counter[timedelta] = Counter()
-    ordered = list(points)
-    for (before, _), (after, _) in pairwise(ordered):
-        steps[after - before] += 1
-    usual = steps.most_common(1)[0][0] if steps else DAY
-    for point in ordered:
-        if found and point[0] - found[-1][0] > 3 * usual:
-            found.append((found[-1][0] + usual, None))
-        found.append(point)
-    return found
+def usual_step(points: Sequence[Point]) -> timedelta:
+    """The time that most often lies between two points; a day where there are no two."""
+    steps = Counter(after - before for (before, _), (after, _) in pairwise(points))
+    return steps.most_common(1)[0][0] if steps else DAY
+
+
+def _gapped(points: Iterable[Point]) -> list[Point]:
+    found = list(points)
+    return with_gaps(found, usual_step(found))
 
 
 def _results(sweeps: list[Any], *names: str) -> Iterable[Point]:

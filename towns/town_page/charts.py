@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils.safestring import SafeString
 
-from towns.charts import Mark, Series, line_chart
+from towns.charts import Mark, Point, Series, line_chart, plain, with_gaps
+from towns.charts.parts import Format
 from towns.town_page.past import Sample
-
-Point = tuple[datetime, float | None]
 
 
 def town_charts(
@@ -18,11 +18,11 @@ def town_charts(
     more than three times `apart`, nobody looked, and there is a gap."""
     marks = episodes(samples, apart)
 
-    def chart(title: str, *series: Series, top: float | None = None) -> SafeString:
-        show = percent if top == 1 else None
-        more = {} if show is None else {"show": show}
-        span = {"since": since, "until": until}
-        return line_chart(series, title=title, top=top, marks=marks, **span, **more)  # type: ignore[arg-type]
+    def chart(
+        title: str, *series: Series, top: float | None = None, show: Format = plain
+    ) -> SafeString:
+        span: dict[str, Any] = {"since": since, "until": until}
+        return line_chart(series, title=title, top=top, show=show, marks=marks, **span)
 
     def line(name: str, read: Callable[[Sample], float | None], tone: str) -> Series:
         return Series(name, points(samples, read, apart), tone)
@@ -34,6 +34,7 @@ def town_charts(
             line("memory", lambda one: one.memory, "warn"),
             line("disk", lambda one: one.disk, "quiet"),
             top=1,
+            show=percent,
         ),
         chart("Polecats at work", line("polecats", lambda one: one.polecats, "good")),
         chart("Latency of its answer, in ms", line("ms", lambda one: one.latency_ms, "busy")),
@@ -49,12 +50,7 @@ def points(
     samples: Sequence[Sample], read: Callable[[Sample], float | None], apart: timedelta
 ) -> list[Point]:
     """The points of a line, with an unknown one where nobody looked."""
-    found: list[Point] = []
-    for one in samples:
-        if found and one.at - found[-1][0] > 3 * apart:
-            found.append((found[-1][0] + apart, None))
-        found.append((one.at, read(one)))
-    return found
+    return with_gaps(((one.at, read(one)) for one in samples), apart)
 
 
 def episodes(samples: Sequence[Sample], apart: timedelta) -> list[Mark]:
