@@ -4,7 +4,7 @@ Every function takes the town's row lock, looks at the status table, and either 
 changes what is wanted of the one under way, or raises `NotAllowed` with the reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -331,6 +331,19 @@ def create_town(
         town, OperationKind.PROVISION, actor=actor, now=now, reason=reason or "created"
     )
     return Requested(operation, created=True)
+
+
+REQUESTS: Mapping[OperationKind, Callable[..., Requested]] = {
+    OperationKind.START: request_start,
+    OperationKind.STOP: request_stop,
+    OperationKind.RESTART: request_restart,
+    OperationKind.RECOVER: request_recover,
+    OperationKind.BACKUP: request_backup,
+    OperationKind.DRILL: request_drill,
+    OperationKind.DESTROY: request_destroy,
+    OperationKind.RESTORE: request_restore,
+}
+"""How each kind of operation is asked for: a town's id, and by name `actor`, `now` and `reason`."""
 
 
 @transaction.atomic

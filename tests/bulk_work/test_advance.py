@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from tests.bulk_work.conftest import end
 from tests.factories import NOW
-from towns.actions import Requested, request_destroy, request_stop
+from towns.actions import REQUESTS, Requested, request_destroy, request_stop
 from towns.bulk_work import advance as module
 from towns.bulk_work import deciding
 from towns.bulk_work.advance import advance, advance_all
@@ -116,7 +116,7 @@ def test_a_worker_that_dies_asks_for_nothing_twice(
     begun: Begun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begun(3, canaries=0)
-    ask, died = module._ASK[OperationKind.STOP], list[Requested]()
+    ask, died = REQUESTS[OperationKind.STOP], list[Requested]()
 
     def dying(*args: Any, **kwargs: Any) -> Any:
         asked = ask(*args, **kwargs)
@@ -126,7 +126,7 @@ def test_a_worker_that_dies_asks_for_nothing_twice(
                 raise KeyboardInterrupt
         return asked
 
-    monkeypatch.setitem(module._ASK, OperationKind.STOP, dying)
+    monkeypatch.setattr(module, "REQUESTS", {OperationKind.STOP: dying})
     with pytest.raises(KeyboardInterrupt):
         advance(run.pk, NOW)
     assert counts(run) == {"waiting": 3}, "what was asked for is undone with the rest"

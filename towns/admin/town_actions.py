@@ -96,28 +96,14 @@ def request(
     from_backup: bool = False,
 ) -> actions.Requested:
     """Ask for the operation; NotAllowed with the reason when it can't be."""
-    match action.kind:
-        case OperationKind.START:
-            return actions.request_start(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.STOP:
-            return actions.request_stop(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.RESTART:
-            return actions.request_restart(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.RECOVER:
-            return actions.request_recover(
-                town_id, actor=actor, now=now, reason=reason, from_backup=from_backup
-            )
-        case OperationKind.BACKUP:
-            return actions.request_backup(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.DRILL:
-            return actions.request_drill(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.RESTORE:
-            return actions.request_restore(town_id, actor=actor, now=now, reason=reason)
-        case OperationKind.DESTROY:
-            return actions.request_destroy(
-                town_id, actor=actor, now=now, reason=reason, discard=discard
-            )
-    raise ValueError(f"{action.name} is no operation")
+    more: dict[str, bool] = {}
+    if action.kind is None:
+        raise ValueError(f"{action.name} is no operation")
+    if action.kind == OperationKind.RECOVER:
+        more["from_backup"] = from_backup
+    if action.kind == OperationKind.DESTROY:
+        more["discard"] = discard
+    return actions.REQUESTS[action.kind](town_id, actor=actor, now=now, reason=reason, **more)
 
 
 def _with_discard(

@@ -4,27 +4,18 @@ Each call is one short transaction under the run's row lock, and asks for a town
 noting that it did: however often it is called, by however many, nothing is asked for twice.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from towns import actions
-from towns.actions import NotAllowed, Requested
+from towns.actions import REQUESTS, NotAllowed
 from towns.bulk_work.plan import counts_of
 from towns.history import Actor
 from towns.models import BulkItem, BulkRun
 from towns.models.bulk_run import GOING
 from towns.words import OperationKind, OperationState
 
-_ASK: dict[OperationKind, Callable[..., Requested]] = {
-    OperationKind.START: actions.request_start,
-    OperationKind.STOP: actions.request_stop,
-    OperationKind.RESTART: actions.request_restart,
-    OperationKind.BACKUP: actions.request_backup,
-    OperationKind.RECOVER: actions.request_recover,
-}
 State, Item = BulkRun.State, BulkItem.State
 
 
@@ -87,7 +78,7 @@ def _ask(run: BulkRun, room: int, now: datetime) -> None:
     for item in run.items.filter(state=Item.WAITING)[:room]:
         try:
             with transaction.atomic():
-                asked = _ASK[OperationKind(run.kind)](
+                asked = REQUESTS[OperationKind(run.kind)](
                     item.town_id, actor=actor, now=now, reason=reason
                 )
         except NotAllowed as refused:

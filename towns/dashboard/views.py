@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from towns import actions, interactions
-from towns.actions import NotAllowed, Requested
+from towns.actions import NotAllowed
 from towns.changes import (
     InvalidChange,
     validated_changes,
@@ -30,13 +30,6 @@ from towns.rules import retention
 from towns.words import InteractionKind, OperationKind
 
 REFRESH_HEADER = "X-Refresh"
-_ASK: dict[OperationKind, Callable[..., Requested]] = {
-    OperationKind.START: actions.request_start,
-    OperationKind.STOP: actions.request_stop,
-    OperationKind.RESTART: actions.request_restart,
-    OperationKind.BACKUP: actions.request_backup,
-    OperationKind.RESTORE: actions.request_restore,
-}
 _DONE = {
     OperationKind.START: "It is starting.",
     OperationKind.STOP: "It is backed up and then stopped.",
@@ -128,13 +121,13 @@ def create_town(request: HttpRequest) -> HttpResponse:
 @login_required
 def ask_for(request: HttpRequest, town_id: UUID, kind: str) -> HttpResponse:
     """Start, stop, restart, back up or restore it."""
-    if kind not in _ASK:
+    if kind not in _DONE:
         raise Http404("There is nothing of that name to be done.")
     town, wanted = _own(request, town_id).town, OperationKind(kind)
 
     def ask() -> str:
         now = timezone.now()
-        requested = _ASK[wanted](town.pk, actor=Actor.person(_user(request)), now=now)
+        requested = actions.REQUESTS[wanted](town.pk, actor=Actor.person(_user(request)), now=now)
         interactions.touch(town, kind=InteractionKind.VISIT, now=now)
         return f"{town.name}: {requested.note or _DONE[wanted]}"
 
@@ -222,4 +215,4 @@ def _back(request: HttpRequest, town: Town) -> HttpResponse:
     return redirect("dashboard:town", town.pk)
 
 
-assert set(_ASK) == set(LABELS), "each button has its request"
+assert set(_DONE) == set(LABELS), "each button has its answer"
