@@ -35,12 +35,12 @@ def drive() -> int:
 
 
 def bulk_work() -> int:
-    """Go on with bulk runs for a while; returns how many are still going."""
+    """Go on with bulk runs until the schedule calls the next one; returns how many are still going.
+
+    It calls no successor: each would call its own, beside those of the schedule.
+    """
     enough = _time_is_up()
-    while going := advance_all(timezone.now()):
-        if enough():
-            async_task("towns.tasks.bulk_work")
-            break
+    while (going := advance_all(timezone.now())) and not enough():
         time.sleep(BULK_SECONDS)
     return going
 

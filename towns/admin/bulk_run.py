@@ -102,7 +102,6 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
             "ended": ended,
             "total": total,
             "failures": failed[:FAILURES_SHOWN],
-            "frozen_goes_on": True,
         }
         page = "admin/towns/bulkrun/run.html"
         return TemplateResponse(request, page, context, status=status)

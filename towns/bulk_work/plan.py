@@ -48,6 +48,18 @@ class Plan:
     """Agents at work in the towns that it is done to."""
     skipped: dict[str, Skips] = field(default_factory=lambda: defaultdict(Skips))
 
+    def take(self, town: Town) -> None:
+        """It would be done to this one."""
+        self.towns += 1
+        self.polecats += town.figure("polecats_active") or 0
+
+    def skip(self, town: Town, why: str) -> None:
+        """This one is left out. The reason is counted without the town's own name."""
+        skips = self.skipped[why.replace(str(town), "It").replace(town.name, "it")]
+        skips.count += 1
+        if len(skips.examples) < EXAMPLES:
+            skips.examples.append(str(town))
+
     @property
     def reasons(self) -> list[tuple[str, Skips]]:
         """Why towns are skipped, the most frequent first."""
@@ -92,18 +104,15 @@ def make_plan(
             operation = open_ones.get(town.pk)
             told = preview(kind, town, operation, now)
             item = BulkItem(run=run, town=town)
-            if told.allowed and (operation is None or operation.kind in BESIDE):
-                plan.towns += 1
-                plan.polecats += town.figure("polecats_active") or 0
+            busy = operation is not None and operation.kind not in BESIDE
+            if told.allowed and not busy:
+                plan.take(town)
             else:
                 why = told.text
                 if told.allowed and operation is not None:
                     why = f"Its {operation.kind} is under way."
                 item.state, item.told = BulkItem.State.SKIPPED, why
-                skips = plan.skipped[_kind_of(why, town)]
-                skips.count += 1
-                if len(skips.examples) < EXAMPLES:
-                    skips.examples.append(str(town))
+                plan.skip(town, why)
             items.append(item)
         BulkItem.objects.bulk_create(items)
     if not plan.towns + plan.left_out:
@@ -115,17 +124,13 @@ def read_plan(run: BulkRun) -> Plan:
     """The preview of a run that was planned before."""
     plan = Plan()
     rows = run.items.select_related("town__owner").only(
-        "state", "told", "town__name", "town__health", "town__owner__username"
+        "run", "state", "told", "town__name", "town__health", "town__owner__username"
     )
     for item in rows.iterator(chunk_size=CHUNK):
-        if item.state != BulkItem.State.SKIPPED:
-            plan.towns += 1
-            plan.polecats += item.town.figure("polecats_active") or 0
-            continue
-        skips = plan.skipped[_kind_of(item.told, item.town)]
-        skips.count += 1
-        if len(skips.examples) < EXAMPLES:
-            skips.examples.append(str(item.town))
+        if item.state == BulkItem.State.SKIPPED:
+            plan.skip(item.town, item.told)
+        else:
+            plan.take(item.town)
     return plan
 
 
@@ -139,8 +144,3 @@ def _chunks(towns: QuerySet[Town]) -> Iterator[list[Town]]:
     found = towns.select_related("owner").order_by("pk").iterator(chunk_size=CHUNK)
     while chunk := list(islice(found, CHUNK)):
         yield chunk
-
-
-def _kind_of(why: str, town: Town) -> str:
-    """A reason without the town's own name: towns with the same one are counted together."""
-    return why.replace(str(town), "It").replace(town.name, "it")
