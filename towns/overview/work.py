@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Min, Q
 
+from towns.budgets import restarts_under_way
 from towns.models import Operation, Sweep
 from towns.words import OperationKind, OperationState
 
@@ -113,16 +114,13 @@ def read_under_way(now: datetime) -> UnderWay:
 
 
 def read_restarts(now: datetime) -> Restarts:
-    """One statement."""
+    """Two statements; what is under way is what the budget counts, recoveries too."""
     window = timedelta(minutes=settings.GASTOWN_RESTART_WINDOW_MINUTES)
-    open_ones = Q(state=OperationState.OPEN)
-    counts = Operation.objects.filter(
-        open_ones | Q(created_at__gte=now - window), kind=OperationKind.RESTART, automatic=True
-    ).aggregate(
-        under_way=Count("pk", filter=open_ones),
-        in_window=Count("pk", filter=Q(created_at__gte=now - window)),
+    begun = Operation.objects.filter(
+        kind=OperationKind.RESTART, automatic=True, created_at__gte=now - window
     )
-    return Restarts(at_once=settings.GASTOWN_RESTARTS_AT_ONCE, window=window, **counts)
+    limit: int = settings.GASTOWN_RESTARTS_AT_ONCE
+    return Restarts(restarts_under_way(), limit, begun.count(), window)
 
 
 def read_platforms() -> list[Platform]:
