@@ -39,11 +39,14 @@ _TONES: dict[str, str] = {
 }
 
 
+def tone(word: str) -> str:
+    """How a status, result or severity looks: good, bad, warn, quiet or busy."""
+    return _TONES.get(word, "busy")
+
+
 def tag(word: str, text: str = "") -> SafeString:
     """A coloured tag for a status, result or severity; `text` where it isn't the word itself."""
-    return format_html(
-        '<span class="ops-tag ops-{}">{}</span>', _TONES.get(word, "busy"), text or word
-    )
+    return format_html('<span class="ops-tag ops-{}">{}</span>', tone(word), text or word)
 
 
 def when(moment: datetime | None, now: datetime) -> SafeString | str:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -11,7 +11,8 @@ from django.db.models import Q
 
 from towns.alerts.causes import words
 from towns.api.access import OWNER_MAY
-from towns.dashboard.wording import Progress, plan_of, progress_of, state_of, warning_of
+from towns.dashboard.wording import WARN_LATE, Progress, plan_of, progress_of, state_of, warning_of
+from towns.display import tone
 from towns.facts import idle_facts
 from towns.models import Alert, Operation, Town
 from towns.policy import awake_because, idle_stop_at
@@ -105,11 +106,11 @@ def _card(town: Town, alerts: list[str], names: set[str], now: datetime) -> Card
     return Card(
         town=town,
         state=state_of(town),
-        tone=_tone(town),
+        tone=tone(town.status),
         why=town.status_reason if town.status in (Status.ERROR, Status.UNHEALTHY) else "",
         plan=plan_of(town, stop_at, held, now),
         warning=warning_of(stop_at, now),
-        urgent=stop_at is not None and stop_at - now <= timedelta(minutes=2),
+        urgent=stop_at is not None and stop_at - now <= WARN_LATE,
         progress=None if operation is None else progress_of(operation),
         buttons=[one for one in buttons if not one.why_not],
         refused=[one for one in buttons if one.why_not],
@@ -134,14 +135,6 @@ def _buttons(
         told = preview(kind, town, operation, now, name_taken=taken)
         found.append(Button(kind, label, told.text, "" if told.allowed else told.text))
     return found
-
-
-def _tone(town: Town) -> str:
-    if town.status == Status.RUNNING:
-        return "good"
-    if town.status in (Status.UNHEALTHY, Status.ERROR):
-        return "bad"
-    return "quiet" if town.status in (Status.STOPPED, Status.DESTROYED) else "busy"
 
 
 def _polecats(town: Town) -> str:

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
-from django.db import close_old_connections
 from django.utils import timezone
 
 from towns import interactions
@@ -155,13 +154,5 @@ def _document(town: Town) -> str:
 
 
 async def _in_thread(work: Callable[..., T], *given: Any) -> T:
-    """Do what needs the database in a thread, on a connection that is alive."""
-
-    def do() -> T:
-        close_old_connections()
-        try:
-            return work(*given)
-        finally:
-            close_old_connections()
-
-    return await sync_to_async(do, thread_sensitive=False)()
+    """Do what needs the database in a thread, several at a time."""
+    return await database_sync_to_async(work, thread_sensitive=False)(*given)
