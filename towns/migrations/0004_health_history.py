@@ -29,6 +29,8 @@ from django.db import OperationalError, migrations, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import PROTECT
 
+from towns.migrations._again import CreateUnlessThere
+
 TABLE, BEFORE, DEFAULT = (
     "towns_healthcheck",
     "towns_healthcheck_before",
@@ -176,24 +178,6 @@ def _is_partitioned(cursor: Any) -> bool:
 def _one(cursor: Any, sql: str) -> Any:
     cursor.execute(sql)
     return cursor.fetchone()[0]
-
-
-class CreateUnlessThere(migrations.CreateModel):
-    """Bears being run again, since this migration is not one transaction."""
-
-    def database_forwards(self, app_label: str, schema_editor: Any, *states: Any) -> None:
-        """Make the table, unless a run that broke off made it."""
-        if not self._is_there(schema_editor):
-            super().database_forwards(app_label, schema_editor, *states)
-
-    def database_backwards(self, app_label: str, schema_editor: Any, *states: Any) -> None:
-        """Remove the table, unless a run that broke off removed it."""
-        if self._is_there(schema_editor):
-            super().database_backwards(app_label, schema_editor, *states)
-
-    def _is_there(self, schema_editor: Any) -> bool:
-        tables = schema_editor.connection.introspection.table_names()
-        return f"towns_{self.name_lower}" in tables
 
 
 class Migration(migrations.Migration):
