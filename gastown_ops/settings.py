@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "towns",
 ]
 MIDDLEWARE = [
+    "towns.request_log.RequestLogMiddleware",  # first: around all that may log or answer
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "towns.api.middleware.ProblemMiddleware",  # around all that may answer with HTML

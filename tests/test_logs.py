@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import logging.config
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,16 +17,21 @@ from towns.logs import AddIds, about, logging_settings
 from towns.words import OperationKind
 
 
+def formatter_of(form: str) -> logging.Formatter:
+    """The formatter as Django makes it."""
+    settings = logging_settings(level="INFO", form=form)
+    configurator = logging.config.DictConfigurator(settings)
+    made: logging.Formatter = configurator.configure_formatter(dict(settings["formatters"][form]))
+    return made
+
+
 @contextmanager
 def written(form: str) -> Iterator[io.StringIO]:
     """What the logger `a.test` writes in a form."""
-    configured = logging_settings(level="INFO", form=form)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(AddIds())
-    shape = dict(configured["formatters"][form])
-    configurator = logging.config.DictConfigurator(configured)
-    handler.setFormatter(configurator.configure_formatter(shape))
+    handler.setFormatter(formatter_of(form))
     logger = logging.getLogger("a.test")
     logger.addHandler(handler)
     logger.setLevel("INFO")
@@ -47,7 +53,7 @@ def test_json_has_the_ids_as_fields_of_their_own() -> None:
             logging.getLogger("a.test").warning("it failed")
         logging.getLogger("a.test").info("later", extra={"host": "h1"})
     first, second = map(json.loads, stream.getvalue().splitlines())
-    assert first.pop("time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("time"))
     assert first == {
         "level": "WARNING",
         "logger": "a.test",
@@ -57,6 +63,31 @@ def test_json_has_the_ids_as_fields_of_their_own() -> None:
     }
     assert second.pop("time")
     assert second == {"level": "INFO", "logger": "a.test", "message": "later", "host": "h1"}
+
+
+@pytest.mark.parametrize(
+    ("created", "told"),
+    [(0, "1970-01-01T00:00:00.000Z"), (1700000000.9876, "2023-11-14T22:13:20.987Z")],
+)
+def test_json_tells_the_time_in_utc_with_milliseconds(created: float, told: str) -> None:
+    record = logging.makeLogRecord({"created": created, "msg": "it failed"})
+    assert json.loads(formatter_of("json").format(record))["time"] == told
+
+
+def test_a_server_s_own_records_are_ours_too() -> None:
+    """uvicorn and gunicorn have set up their loggers before they load us."""
+    names = ("uvicorn", "uvicorn.access", "uvicorn.error", "gunicorn.error")
+    before = {name: vars(logging.getLogger(name)).copy() for name in names}
+    servers = [logging.getLogger(name) for name in names]
+    try:
+        for logger in servers:
+            logger.handlers, logger.propagate = [logging.NullHandler()], False
+        settings = logging_settings(level="INFO", form="json")
+        logging.config.dictConfig({**settings, "root": {}})
+        assert all(logger.propagate and not logger.handlers for logger in servers)
+    finally:
+        for logger in servers:
+            vars(logger).update(before[logger.name])
 
 
 def test_an_error_keeps_its_traceback() -> None:

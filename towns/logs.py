@@ -1,4 +1,4 @@
-"""Log lines that say which town and operation they are about, as text or as JSON.
+"""Log lines that say which town, operation, sweep or request they are about, as text or as JSON.
 
 What is about a town is logged inside `about(town=…, operation=…)`, wherever the call is made.
 """
@@ -7,8 +7,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
+from pythonjsonlogger.json import JsonFormatter
+
+REQUEST_ID = "request_id"
+REQUEST_KEY = "gastown.request_id"
+"""Where a request's META holds its id."""
 _about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039  (never changed)
 
 
@@ -22,17 +28,38 @@ def about(**ids: object) -> Iterator[None]:
         _about.reset(token)
 
 
+def add_about(**ids: object) -> None:
+    """Add ids for the rest of the block that this is called in. Not to be used outside of one: they
+    would stay."""
+    _about.set({**_about.get(), **{name: str(value) for name, value in ids.items()}})
+
+
 class AddIds(logging.Filter):
     """Gives each record the ids that it is about: as fields, and as `ids` for a line of text."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""
-        ids = _about.get()
+        ids = {**_of_request(record), **_about.get()}
         for name, value in ids.items():
             if not hasattr(record, name):
                 setattr(record, name, value)
         record.ids = "".join(f" {name}={value}" for name, value in ids.items())
         return True
+
+
+def _of_request(record: logging.LogRecord) -> dict[str, str]:
+    """Django tells of a refused request when all middleware, and its block, is behind it."""
+    known = getattr(getattr(record, "request", None), "META", {}).get(REQUEST_KEY)
+    return {REQUEST_ID: known} if known else {}
+
+
+class JsonLines(JsonFormatter):
+    """A JSON document a record; times are ISO 8601 in UTC, with milliseconds."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """As 2026-01-31T12:00:00.123Z."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def logging_settings(*, level: str, form: str) -> dict[str, Any]:
@@ -41,7 +68,7 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
     formatters: dict[str, Any] = {
         "line": {"format": "{asctime} {levelname} {name}{ids} {message}", "style": "{"},
         "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
+            "()": JsonLines,
             "fmt": "{asctime}{levelname}{name}{message}",
             "style": "{",
             "rename_fields": fields,
@@ -55,8 +82,19 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         "filters": {"ids": {"()": AddIds}},
         "formatters": formatters,
         "handlers": {"stderr": handler},
+        "loggers": _SERVERS,
         "root": {"handlers": ["stderr"], "level": level},
     }
+
+
+_ours: dict[str, Any] = {"handlers": [], "propagate": True}
+_SERVERS = {
+    "uvicorn": _ours,
+    "uvicorn.error": _ours,
+    "uvicorn.access": {**_ours, "level": "WARNING"},  # `request_log` tells of each request
+    "gunicorn.error": _ours,
+}
+"""The servers' own loggers, which have handlers when they load us: theirs are lines of text."""
 
 
 def _reserved() -> list[str]:

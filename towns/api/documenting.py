@@ -14,6 +14,7 @@ With the scope `owners:act` one may act for an owner (`X-Gastown-User`). People 
 Errors are `application/problem+json` (RFC 9457): `detail` tells people why and what to do, `type`
 tells programs. Lists are paged by `cursor`. How often may be asked is in the headers `RateLimit`
 and `RateLimit-Policy`; who asked too often is told when to come again (`Retry-After`).
+Each answer has an `X-Request-ID`: yours, if you sent one of up to 128 letters, digits, `._:=/+-`.
 """
 
 

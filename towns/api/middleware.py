@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from towns.api.problems import CONTENT_TYPE, SENTENCES, Problem, problem_response
 from towns.api.rates import tell_policy
 from towns.api.reading import refuse_odd_head
+from towns.logs import REQUEST_KEY
 
 PREFIX = "/api/"
 
@@ -38,13 +39,20 @@ class ProblemMiddleware:
         return response
 
 
+def _logged(request: HttpRequest, status: int) -> str:
+    """The id by which our log is searched for what went wrong on our side."""
+    return request.META.get(REQUEST_KEY, "") if status >= 500 else ""
+
+
 def _translated(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
     status = response.status_code
     sentence = SENTENCES.get(status, HTTPStatus(status).phrase + ".")
     if status == 405:
         allowed = ", ".join(sorted(response["Allow"].split(", ")))
         sentence = f"{request.method} is not possible here, only {allowed}."
-    translated = problem_response(request, Problem(status, sentence))
+    translated = problem_response(
+        request, Problem(status, sentence, request_id=_logged(request, status))
+    )
     translated.cookies = response.cookies
     translated["Content-Length"] = str(len(translated.content))
     for name, value in response.headers.items():

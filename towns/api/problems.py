@@ -24,6 +24,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "Tells people why, and what to do."},
         "instance": {"type": "string"},
+        "request_id": {"type": "string", "description": "With 5xx: what our log knows it by."},
         "errors": {
             "type": "array",
             "items": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -71,6 +72,7 @@ class Problem(Exception):
     kind: str = ""
     errors: list[dict[str, str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    request_id: str = ""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """The body of the answer."""
@@ -85,7 +87,8 @@ class Problem(Exception):
             "detail": self.detail,
             "instance": path,
         }
-        return {**body, "errors": self.errors} if self.errors else body
+        more = {"errors": self.errors, "request_id": self.request_id}
+        return {**body, **{name: value for name, value in more.items() if value}}
 
 
 def not_found(what: str = "town") -> Problem:
