@@ -34,11 +34,12 @@ class Reader:
         return [part.strip() for part in text.split(",") if part.strip()] if text else default
 
     def one_of(self, name: str, default: str, known: Sequence[str]) -> str:
-        """One of a few words, in capitals."""
-        text = _set(name).upper() or default
-        if text not in known:
-            raise _nonsense(name, text, f"write {' or '.join(known)}")
-        return text
+        """One of a few words, as they are known, in capitals or not."""
+        text = _set(name) or default
+        for word in known:
+            if word.lower() == text.lower():
+                return word
+        raise _nonsense(name, text, f"write {' or '.join(known)}")
 
     def switch(self, name: str, default: bool) -> bool:
         """on or off."""

@@ -75,8 +75,8 @@ def test_json_tells_the_time_in_utc_with_milliseconds(created: float, told: str)
 
 
 def test_a_server_s_own_records_are_ours_too() -> None:
-    """uvicorn and gunicorn have set up their loggers before they load us."""
-    names = ("uvicorn", "uvicorn.access", "uvicorn.error", "gunicorn.error")
+    """Django, uvicorn and gunicorn have set up their loggers before they load us."""
+    names = ("django", "uvicorn", "uvicorn.access", "uvicorn.error", "gunicorn.error")
     before = {name: vars(logging.getLogger(name)).copy() for name in names}
     servers = [logging.getLogger(name) for name in names]
     try:

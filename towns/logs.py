@@ -72,7 +72,7 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
             "fmt": "{asctime}{levelname}{name}{message}",
             "style": "{",
             "rename_fields": fields,
-            "reserved_attrs": [*_reserved(), "ids", "request", "status_code", "taskName"],
+            "reserved_attrs": [*_reserved(), *_KNOWN_EXTRAS],
         },
     }
     handler = {"class": "logging.StreamHandler", "formatter": form, "filters": ["ids"]}
@@ -82,19 +82,22 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         "filters": {"ids": {"()": AddIds}},
         "formatters": formatters,
         "handlers": {"stderr": handler},
-        "loggers": _SERVERS,
+        "loggers": _LOGGERS,
         "root": {"handlers": ["stderr"], "level": level},
     }
 
 
 _ours: dict[str, Any] = {"handlers": [], "propagate": True}
-_SERVERS = {
+_LOGGERS = {
+    "django": _ours,
     "uvicorn": _ours,
     "uvicorn.error": _ours,
     "uvicorn.access": {**_ours, "level": "WARNING"},  # `request_log` tells of each request
     "gunicorn.error": _ours,
 }
-"""The servers' own loggers, which have handlers when they load us: theirs are lines of text."""
+"""Those of Django and of the servers have handlers when they load us: theirs are lines of text."""
+_KNOWN_EXTRAS = ("ids", "request", "status_code", "taskName", "color_message")
+"""What others add to their records, and nobody needs."""
 
 
 def _reserved() -> list[str]:
