@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.conf import Conf
-from django_q.models import Success
+from django_q.models import Schedule, Success
 from django_q.monitor import save_task
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -130,6 +130,11 @@ def test_what_runs_here_is_told(client: Client) -> None:
     assert project["version"] == __version__
 
 
+def by_schedule(client: Client, metric: str) -> dict[str, float]:
+    """The values of a metric."""
+    return {dict(key)["schedule"]: at for (name, key), at in read(client).items() if name == metric}
+
+
 def ended_well(func: str, stopped: datetime) -> None:
     """As a cluster saves it, with all that it removes to make room."""
     task: dict[str, Any] = {"id": uuid4().hex, "name": "", "func": func, "args": (), "kwargs": {}}
@@ -139,7 +144,7 @@ def ended_well(func: str, stopped: datetime) -> None:
 
 def test_the_last_success_of_a_rare_schedule_stays(client: Client) -> None:
     told = "gastown_schedule_last_success_timestamp_seconds"
-    assert not [name for name, _ in read(client) if name == told]
+    assert by_schedule(client, told) == {}
     night = timezone.now() - timedelta(hours=20)
     ended_well("towns.tasks.prune_history", night)
     kept: int = Conf.SAVE_LIMIT
@@ -147,11 +152,22 @@ def test_the_last_success_of_a_rare_schedule_stays(client: Client) -> None:
         ended_well("towns.tasks.drive", night + timedelta(minutes=number))
     ended_well("towns.tasks.health_chunk", night)
     assert Success.objects.count() == kept + 2, "the others are pruned as before"
-    found = {dict(key)["schedule"]: at for (name, key), at in read(client).items() if name == told}
-    assert found == {
+    assert by_schedule(client, told) == {
         "prune history": pytest.approx(night.timestamp()),
         "drive operations": pytest.approx(night.timestamp() + 60 * (2 * kept - 1)),
     }
+
+
+def test_when_each_schedule_is_due_is_told(client: Client) -> None:
+    at = timezone.now() + timedelta(minutes=1)
+    Schedule.objects.update(next_run=at)
+    Schedule.objects.filter(name="bulk work").update(repeats=0)  # paused
+    Schedule.objects.create(name="somebody's own", func="print", next_run=at)
+    told = "gastown_schedule_next_run_timestamp_seconds"
+    found = {
+        dict(key)["schedule"]: due for (name, key), due in read(client).items() if name == told
+    }
+    assert found == {name: pytest.approx(at.timestamp()) for name in {*NAMES} - {"bulk work"}}
 
 
 def test_every_schedule_has_its_function() -> None:

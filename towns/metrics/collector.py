@@ -17,7 +17,7 @@ import django
 from django import db
 from django.db.models import Count, Max
 from django_q.brokers import get_broker
-from django_q.models import Success
+from django_q.models import Schedule, Success
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -33,7 +33,7 @@ from towns.models import Alert, Breaker, Delivery, Freeze, MetricSum
 from towns.overview.fleet import read_fleet
 from towns.overview.work import read_restarts, read_sweeps, read_under_way
 from towns.replay.wrong_stops import recent_wrong_stop_rate
-from towns.schedules import names_by_func
+from towns.schedules import NAMES, names_by_func
 from towns.words import DesiredState, Status
 
 COUNTERS = {
@@ -176,6 +176,10 @@ def _schedules() -> Iterator[Metric]:
     told = "When what the schedule calls last ended well."
     name = "gastown_schedule_last_success_timestamp_seconds"
     yield _gauge(name, told, ("schedule",), ended)
+    due = Schedule.objects.filter(name__in=NAMES).exclude(repeats=0).values_list("name", "next_run")
+    runs = [((name,), at.timestamp()) for name, at in due if at is not None]
+    told = "When it is due next; in the past, while no cluster looks."
+    yield _gauge("gastown_schedule_next_run_timestamp_seconds", told, ("schedule",), runs)
 
 
 def _sums() -> Iterator[Metric]:
