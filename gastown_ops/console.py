@@ -41,6 +41,11 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}
     ],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor_codes")},
+        ]
+    },
     "SIDEBAR": {
         "show_search": False,
         "navigation": [

@@ -29,6 +29,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "django_q",
     "ninja",
     "towns",
@@ -41,6 +44,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "towns.second_factor.gate.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "gastown_ops.csp.PolicyMiddleware",
@@ -93,6 +98,8 @@ AXES_LOCKOUT_CALLABLE = "towns.lockout.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "towns.lockout.client_address"
 GASTOWN_CLIENT_IP_HEADER = env.text("GASTOWN_CLIENT_IP_HEADER", default="")
+GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = "Gastown Ops"
 AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
 CONTENT_SECURITY_POLICY = POLICY

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.test import AsyncClient
+from django.test import AsyncClient, override_settings
 from django.utils import timezone
 
 from gastown_ops.asgi import application
@@ -210,6 +210,14 @@ def test_staff_look_without_counting(town: Town) -> None:
 
     assert connect(viewer, path(town), talk)["name"] == town.name
     assert Town.objects.values().get() == before
+
+
+@override_settings(GASTOWN_STAFF_TWO_FACTOR=True)
+def test_staff_without_their_second_factor_are_refused(town: Town) -> None:
+    staff = make_user("staff", is_staff=True, permissions=("view_town",))
+    status, detail = connect(staff, f"/live/towns/{town.pk}", refusal)
+    assert status == 403
+    assert "second factor" in detail
 
 
 def test_who_is_refused(town: Town) -> None:

@@ -9,6 +9,8 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from towns.admin.base import ReadOnlyAdmin
@@ -28,6 +30,7 @@ else:
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+admin.site.unregister((TOTPDevice, StaticDevice))  # nobody sees another's keys
 ONLY_SUPERUSERS = ("is_superuser", "user_permissions")
 
 

@@ -27,6 +27,7 @@ from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
+from towns.second_factor import gate as second_factor
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
@@ -143,6 +144,10 @@ class TownSocket(_Refusing):
         user = signed_in and User.objects.filter(pk=signed_in.pk, is_active=True).first()
         if not user:
             raise Problem(401, "Sign in first.")
+        if second_factor.is_asked_for(user) and not second_factor.is_given(
+            user, self.scope["session"]
+        ):
+            raise second_factor.MISSING
         return Caller(user)
 
     def _counts(self, town: Town) -> bool:
