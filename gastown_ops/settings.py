@@ -166,7 +166,10 @@ Q_CLUSTER = {
     "max_attempts": 3,
     "ack_failures": True,
     "catch_up": False,
-    "save_limit": 250,
+    # So many successes are kept of each function, not of all together: else those of the daily
+    # schedules would be gone before anybody asked for the last of them.
+    "save_limit": 50,
+    "save_limit_per": "func",
     "label": "Task queue",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default", "poll": 0.2}),
 }

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from towns import alerts, history
 from towns.history import Actor
+from towns.metrics.store import tally
 from towns.models import Drill, Operation, Town
 from towns.standing import FLEET
 from towns.words import OperationKind, OperationState
@@ -115,6 +116,10 @@ def call_off(
         message=reason,
         lease_until=None,
         lease_owner="",
+    )
+    outcome = OperationState.SUPERSEDED.value
+    transaction.on_commit(
+        lambda: tally.add("gastown_operations", kind=operation.kind, outcome=outcome)
     )
     drill = Drill.objects.filter(pk=operation.pk).first()
     if drill is not None:

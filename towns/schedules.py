@@ -66,6 +66,11 @@ def planned() -> list[Planned]:
     ]
 
 
+def names_by_func() -> dict[str, str]:
+    """The schedules by the function that they call."""
+    return {plan.func: plan.name for plan in planned()}
+
+
 def cron(period_seconds: int) -> str:
     """The cron line for a period; a schedule is never finer than a minute."""
     minutes = max(1, period_seconds // 60)

@@ -1,20 +1,33 @@
 """`GET /metrics`."""
 
-from datetime import timedelta
+import platform
+import socket
+import tomllib
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
+import django
 import pytest
+from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.conf import Conf
+from django_q.models import Success
+from django_q.monitor import save_task
 from prometheus_client.parser import text_string_to_metric_families
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from gastown_ops import __version__
 from tests.factories import make_operation, make_town, make_user
 from towns.metrics.store import add_to_sums
 from towns.metrics.tally import Tally
 from towns.models import Alert, Breaker, Freeze, Sweep
+from towns.schedules import NAMES, names_by_func
 from towns.words import OperationKind, Status
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +94,9 @@ def test_it_works(client: Client) -> None:
         ("gastown_sweep_towns", (kind,)): 7,
         ("gastown_sweep_last_success_timestamp_seconds", (kind,)): slot.timestamp(),
         ("gastown_queue_tasks", ()): 0,
+        ("gastown_towns_wanted", (("desired", "running"),)): 2,
+        ("gastown_towns_wanted", (("desired", "stopped"),)): 0,
+        ("gastown_metrics_source_up", (("source", "queue"),)): 1,
     }.items():
         assert found[key] == pytest.approx(value), key
     assert found["gastown_operations_due_seconds", ()] == pytest.approx(90, abs=30)
@@ -101,6 +117,92 @@ def test_what_processes_counted_is_told(client: Client) -> None:
     for bound, count in (("0.1", 0), ("0.5", 1), ("5", 1), ("10", 2), ("+Inf", 2)):
         key = tuple(sorted((*step, ("le", bound))))
         assert found["gastown_step_seconds_bucket", key] == count, bound
+
+
+def test_what_runs_here_is_told(client: Client) -> None:
+    [labels] = [dict(key) for name, key in read(client) if name == "gastown_build_info"]
+    assert labels == {
+        "version": __version__,
+        "python": platform.python_version(),
+        "django": django.get_version(),
+    }
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
+
+
+def ended_well(func: str, stopped: datetime) -> None:
+    """As a cluster saves it, with all that it removes to make room."""
+    task: dict[str, Any] = {"id": uuid4().hex, "name": "", "func": func, "args": (), "kwargs": {}}
+    ended = {"started": stopped, "stopped": stopped, "success": True, "result": None}
+    save_task({**task, **ended, "sync": True}, get_broker())
+
+
+def test_the_last_success_of_a_rare_schedule_stays(client: Client) -> None:
+    told = "gastown_schedule_last_success_timestamp_seconds"
+    assert not [name for name, _ in read(client) if name == told]
+    night = timezone.now() - timedelta(hours=20)
+    ended_well("towns.tasks.prune_history", night)
+    kept: int = Conf.SAVE_LIMIT
+    for number in range(2 * kept):
+        ended_well("towns.tasks.drive", night + timedelta(minutes=number))
+    ended_well("towns.tasks.health_chunk", night)
+    assert Success.objects.count() == kept + 2, "the others are pruned as before"
+    found = {dict(key)["schedule"]: at for (name, key), at in read(client).items() if name == told}
+    assert found == {
+        "prune history": pytest.approx(night.timestamp()),
+        "drive operations": pytest.approx(night.timestamp() + 60 * (2 * kept - 1)),
+    }
+
+
+def test_every_schedule_has_its_function() -> None:
+    assert set(names_by_func().values()) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("source", "reads", "error", "lost"),
+    [
+        ("queue", "get_broker", RedisConnectionError("refused"), "gastown_queue_tasks"),
+        ("queue", "get_broker", OperationalError("gone"), "gastown_queue_tasks"),
+        ("fleet", "recent_wrong_stop_rate", OperationalError("gone"), "gastown_towns"),
+        ("sweeps", "read_sweeps", InterfaceError("closed"), "gastown_sweep_seconds"),
+    ],
+)
+def test_what_can_t_be_read_is_left_out_and_named(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    source: str,
+    reads: str,
+    error: Exception,
+    lost: str,
+) -> None:
+    Sweep.objects.create(
+        kind="health", slot=timezone.now(), started_at=timezone.now(), finished_at=timezone.now()
+    )
+    assert lost in {name for name, _ in read(client)}
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"towns.metrics.collector.{reads}", fails)
+    found = read(client)
+    assert lost not in {name for name, _ in found}
+    up = {dict(k)["source"]: v for (name, k), v in found.items() if name.endswith("source_up")}
+    assert [name for name, value in up.items() if not value] == [source]
+    assert ("gastown_operations_due_seconds", ()) in found
+    assert f"the metrics of {source} can't be read: {error}" in caplog.text
+
+
+def test_a_redis_that_is_gone_is_such_a_source(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:  # bound, but it does not listen
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(Conf, "ORM", None)
+        monkeypatch.setattr(Conf, "REDIS", f"redis://127.0.0.1:{nobody.getsockname()[1]}/0")
+        found = read(client)
+    assert found["gastown_metrics_source_up", (("source", "queue"),)] == 0
+    assert ("gastown_queue_tasks", ()) not in found
 
 
 def test_who_may_read_it(client: Client) -> None:

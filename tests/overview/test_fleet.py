@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from tests.factories import NOW, make_town
 from towns.overview.fleet import KEPT_SECONDS, read_fleet
-from towns.words import Status
+from towns.words import DesiredState, Status
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -20,6 +22,18 @@ def test_it_works() -> None:
     fleet = read_fleet(NOW)
     assert fleet.statuses == [(Status.RUNNING, 2), (Status.STOPPED, 1)]
     assert fleet.total == 3
+
+
+def test_what_is_wanted_is_counted_apart_from_what_is() -> None:
+    make_town(status=Status.ERROR)
+    make_town(status=Status.ERROR, desired_state=DesiredState.STOPPED)
+    make_town(status=Status.RUNNING)
+    make_town(status=Status.DESTROYED, destroyed_at=NOW, desired_state=DesiredState.DESTROYED)
+    with CaptureQueriesContext(connection) as captured:
+        fleet = read_fleet(NOW)
+    assert fleet.desired == [(DesiredState.RUNNING, 2), (DesiredState.STOPPED, 1)]
+    assert fleet.statuses == [(Status.RUNNING, 1), (Status.ERROR, 2)]
+    assert len(captured) == 2
 
 
 def test_hours_are_saved_by_idle_stops_alone_and_a_day_of_them_at_most() -> None:

@@ -1,12 +1,20 @@
-"""The metrics that the database tells, as Prometheus takes them. A fixed number of statements."""
+"""The metrics that database and queue tell, as Prometheus takes them. A fixed number of statements.
+
+What can't be read now is left out, and `gastown_metrics_source_up` says so: whoever looks at an
+outage needs the other figures most.
+"""
 
 import json
+import logging
+import platform
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
+import django
+from django import db
 from django.db.models import Count, Max
 from django_q.brokers import get_broker
 from django_q.models import Success
@@ -17,13 +25,16 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 
+from gastown_ops import __version__
 from towns.metrics.tally import BUCKETS
 from towns.models import Alert, Breaker, Delivery, Freeze, MetricSum
 from towns.overview.fleet import read_fleet
 from towns.overview.work import read_restarts, read_sweeps, read_under_way
 from towns.replay.wrong_stops import recent_wrong_stop_rate
-from towns.words import Status
+from towns.schedules import names_by_func
+from towns.words import DesiredState, Status
 
 COUNTERS = {
     "gastown_operations": ("Operations that ended.", ("kind", "outcome")),
@@ -38,6 +49,8 @@ HISTOGRAMS = {
     )
 }
 Labelled = Iterable[tuple[tuple[str, ...], float]]
+UNREADABLE = (db.Error, RedisError)
+log = logging.getLogger(__name__)
 
 
 class FleetCollector(Collector):
@@ -47,18 +60,33 @@ class FleetCollector(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """All of ours."""
-        yield from self._fleet()
-        yield from self._work()
-        yield from self._sweeps()
-        yield from self._queue()
-        yield from _sums()
+        """All of ours, as far as it can be read."""
+        yield _build_info()
+        sources: dict[str, Callable[[], Iterable[Metric]]] = {
+            "fleet": self._fleet,
+            "operations": self._work,
+            "sweeps": self._sweeps,
+            "queue": _queue,
+            "messages": _messages,
+            "schedules": _schedules,
+            "counters": _sums,
+        }
+        up: list[tuple[tuple[str, ...], float]] = []
+        for name, read in sources.items():
+            found = _read(name, read)
+            up.append(((name,), found is not None))
+            yield from found or ()
+        yield _gauge("gastown_metrics_source_up", "Whether it could be read.", ("source",), up)
 
     def _fleet(self) -> Iterator[Metric]:
-        counts = dict(read_fleet(self._now).statuses)
+        fleet = read_fleet(self._now)
+        counts, desired = dict(fleet.statuses), dict(fleet.desired)
         living = [status for status in Status if status != Status.DESTROYED]
         every = [((status.value,), counts.get(status, 0)) for status in living]
         yield _gauge("gastown_towns", "Living towns.", ("status",), every)
+        wanted = [((wish.value,), desired.get(wish, 0)) for wish in DesiredState]
+        told = "Living towns by what people want of them."
+        yield _gauge("gastown_towns_wanted", told, ("desired",), wanted)
         alerts = (
             Alert.objects.filter(resolved_at=None)
             .order_by()
@@ -106,16 +134,6 @@ class FleetCollector(Collector):
         slots = (one.slot.timestamp() if one.slot else 0 for one in done)
         yield of_each("last_success_timestamp_seconds", "The slot of the last one.", slots)
 
-    def _queue(self) -> Iterator[Metric]:
-        yield _gauge("gastown_queue_tasks", "Tasks in the queue.", (), [((), _queued())])
-        waiting = Delivery.objects.filter(state=Delivery.State.PENDING).count()
-        told = "Messages about alerts that are to be sent."
-        yield _gauge("gastown_deliveries_pending", told, (), [((), waiting)])
-        done = Success.objects.order_by().values_list("func").annotate(Max("stopped"))
-        tasks = [((func.rpartition(".")[2],), at.timestamp()) for func, at in done]
-        told = "When a task of this kind last ended well."
-        yield _gauge("gastown_task_last_success_timestamp_seconds", told, ("task",), tasks)
-
 
 def _gauge(name: str, told: str, names: tuple[str, ...], values: Labelled) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, told, labels=names)
@@ -124,9 +142,40 @@ def _gauge(name: str, told: str, names: tuple[str, ...], values: Labelled) -> Ga
     return family
 
 
-def _queued() -> int:
+def _build_info() -> Metric:
+    labels = (__version__, platform.python_version(), django.get_version())
+    told = "What runs here."
+    return _gauge("gastown_build_info", told, ("version", "python", "django"), [(labels, 1)])
+
+
+def _read(name: str, read: Callable[[], Iterable[Metric]]) -> list[Metric] | None:
+    """What a source tells, all or nothing."""
+    try:
+        return list(read())
+    except UNREADABLE as error:
+        log.warning("the metrics of %s can't be read: %s", name, error)
+        return None
+
+
+def _queue() -> Iterator[Metric]:
     depth: int = get_broker().queue_size()
-    return depth
+    yield _gauge("gastown_queue_tasks", "Tasks in the queue.", (), [((), depth)])
+
+
+def _messages() -> Iterator[Metric]:
+    waiting = Delivery.objects.filter(state=Delivery.State.PENDING).count()
+    told = "Messages about alerts that are to be sent."
+    yield _gauge("gastown_deliveries_pending", told, (), [((), waiting)])
+
+
+def _schedules() -> Iterator[Metric]:
+    """Of each function some successes are kept, however often others run (Q_CLUSTER)."""
+    names = names_by_func()
+    done = Success.objects.order_by().filter(func__in=names).values_list("func")
+    ended = [((names[func],), at.timestamp()) for func, at in done.annotate(Max("stopped"))]
+    told = "When what the schedule calls last ended well."
+    name = "gastown_schedule_last_success_timestamp_seconds"
+    yield _gauge(name, told, ("schedule",), ended)
 
 
 def _sums() -> Iterator[Metric]:

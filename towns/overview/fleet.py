@@ -4,6 +4,7 @@ Counting a hundred thousand rows for each look would be waste: the figures are k
 seconds, for all who look.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from django.db.models import Count, DurationField, ExpressionWrapper, F, Sum, Va
 from django.db.models.functions import Least
 
 from towns.models import Town
-from towns.words import Status, StopReason
+from towns.words import DesiredState, Status, StopReason
 
 KEPT_SECONDS = 10
 KEY = "towns.overview.fleet"
@@ -32,9 +33,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All living towns by status, and what sleep saves. `read_at`: when they were counted."""
+    """All living towns by status, by what is wanted of them, and what sleep saves. `read_at`: when
+    they were counted."""
 
     statuses: list[tuple[Status, int]]
+    desired: list[tuple[DesiredState, int]]
     saved: Saved
     read_at: datetime
 
@@ -49,14 +52,17 @@ def read_fleet(now: datetime) -> Fleet:
     kept = cache.get(KEY)
     if isinstance(kept, Fleet) and timedelta(0) <= now - kept.read_at:
         return kept
-    counts = dict(
-        Town.objects.exclude(status=Status.DESTROYED)
-        .order_by()
-        .values_list("status")
-        .annotate(Count("pk"))
+    living = Town.objects.exclude(status=Status.DESTROYED).order_by()
+    statuses, desired = Counter[str](), Counter[str]()
+    for status, wish, count in living.values_list("status", "desired_state").annotate(Count("pk")):
+        statuses[status] += count
+        desired[wish] += count
+    fleet = Fleet(
+        [(status, statuses[status]) for status in Status if statuses[status]],
+        [(wish, desired[wish]) for wish in DesiredState if desired[wish]],
+        _saved(now),
+        now,
     )
-    found = [(status, counts[status]) for status in Status if counts.get(status)]
-    fleet = Fleet(found, _saved(now), now)
     cache.set(KEY, fleet, KEPT_SECONDS)
     return fleet
 

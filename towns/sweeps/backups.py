@@ -24,9 +24,10 @@ from towns.rules import stale_after
 from towns.services import Services
 from towns.services.r2 import Survey, live_prefix
 from towns.standing import read_standing
+from towns.sweeps import dead_man
 from towns.sweeps.backup_store import CAUSES, Finding, store
 from towns.sweeps.drills import DrillsReport, see_to_drills
-from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
 from towns.words import OperationKind, Status
 
 ACTOR = Actor.automation("sweep:backups")
@@ -53,9 +54,14 @@ class BackupsReport:
         """Towns of which nothing could be learned."""
         return self.results["unknown"]
 
+    @property
+    def blind(self) -> bool:
+        """Whether nothing is known of any town that was looked at."""
+        return 0 < self.unhandled == self.results.total()
+
     def summary(self) -> dict[str, Any]:
         """For the row of the sweep."""
-        told: dict[str, Any] = {**self.results, "asked": len(self.asked)}
+        told: dict[str, Any] = {**self.results, "asked": len(self.asked), "blind": self.blind}
         return told | (self.drills.as_json() if self.drills else {})
 
 
@@ -71,6 +77,17 @@ def sweep_backups(
 
     `on_towns` hears of how many were looked at.
     """
+    with about_sweep(Sweep.Kind.BACKUPS, slot):
+        return _sweep_backups(services, slot, towns, dry_run, on_towns)
+
+
+def _sweep_backups(
+    services: Services,
+    slot: datetime | None,
+    towns: Sequence[Town] | None,
+    dry_run: bool,
+    on_towns: Callable[[int], object],
+) -> BackupsReport:
     now = services.clock.now()
     report = BackupsReport(slot)
     sweep = None
@@ -97,7 +114,9 @@ def sweep_backups(
         report.drills = see_to_drills(services)
     if sweep is not None:
         looked_at = sum(report.results.values())
-        finish_sweep(sweep, services.clock.now(), towns=looked_at, summary=report.summary())
+        summary = report.summary()
+        if finish_sweep(sweep, services.clock.now(), towns=looked_at, summary=summary):
+            dead_man.after_sweep(sweep.kind, summary)
     return report
 
 

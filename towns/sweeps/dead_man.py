@@ -5,24 +5,26 @@ a check of healthchecks.io, which alerts when no ping comes for some periods.
 """
 
 import logging
+from collections.abc import Mapping
 
 import requests
 from django.conf import settings
 from django.db import transaction
 from django_q.tasks import async_task
 
-from towns.models import Sweep
-
 SECONDS = 5.0
 TASK = "towns.sweeps.dead_man.ping"
 log = logging.getLogger(__name__)
 
 
-def after_sweep(sweep: Sweep, *, blind: bool) -> None:
-    """Have a task ping once the end of a sweep is saved, unless it saw nothing: a blind one is no
-    good one. A host that answers slowly delays nobody's restart."""
-    if settings.GASTOWN_DEAD_MAN_URL and not blind:
-        transaction.on_commit(lambda: async_task(TASK, sweep.kind))
+def after_sweep(kind: str, summary: Mapping[str, object]) -> None:
+    """Have a task ping for a sweep that has ended, all that follows from it decided, unless its
+    summary says that it saw nothing: a `blind` one is no good one.
+
+    A host that answers slowly delays nobody, and a queue that takes no task fails nothing.
+    """
+    if settings.GASTOWN_DEAD_MAN_URL and not summary.get("blind"):
+        transaction.on_commit(lambda: async_task(TASK, kind), robust=True)
 
 
 def ping(kind: str) -> bool:

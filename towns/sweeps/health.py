@@ -12,9 +12,10 @@ from django.db import transaction
 from towns import automation
 from towns.models import Sweep, SweepChunk, Town
 from towns.services import Services
+from towns.sweeps import dead_man
 from towns.sweeps.observing import Observation, Tally, due_towns, observe, store
 from towns.sweeps.restarts import Decision, decide_restarts, update_breakers
-from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
 from towns.words import ACTIVE
 
 Progress = Callable[[int], None]
@@ -39,7 +40,7 @@ class SweepReport:
 def begin_sweep(slot: datetime, now: datetime) -> Sweep | None:
     """Split the fleet into chunks of towns by key ranges; None when there is nothing to begin."""
     period = settings.GASTOWN_HEALTH_PERIOD_SECONDS
-    with transaction.atomic():
+    with about_sweep(Sweep.Kind.HEALTH, slot), transaction.atomic():
         sweep = open_sweep(Sweep.Kind.HEALTH, slot, period_seconds=period, now=now)
         if sweep is None or sweep.chunks.exists():
             return sweep
@@ -64,6 +65,11 @@ def run_chunk(chunk: SweepChunk, services: Services) -> Tally:
     """Probe and store one chunk, once. A chunk that was done already is left alone."""
     if chunk.finished_at is not None:
         return Tally()
+    with about_sweep(chunk.sweep.kind, chunk.sweep.slot, chunk=chunk.number):
+        return _run_chunk(chunk, services)
+
+
+def _run_chunk(chunk: SweepChunk, services: Services) -> Tally:
     due = due_towns(pk__gte=chunk.first_town, pk__lte=chunk.last_town)
     observations = observe(due, services)
     now = services.clock.now()
@@ -77,6 +83,11 @@ def run_chunk(chunk: SweepChunk, services: Services) -> Tally:
 
 def conclude(sweep: Sweep, services: Services) -> list[Decision]:
     """Once all chunks are done, and once only: judge the fleet, and restart whom it allows."""
+    with about_sweep(sweep.kind, sweep.slot):
+        return _conclude(sweep, services)
+
+
+def _conclude(sweep: Sweep, services: Services) -> list[Decision]:
     done = Sweep.objects.filter(pk=sweep.pk, finished_at__isnull=False).exists()
     if done or sweep.chunks.filter(finished_at=None).exists():
         return []
@@ -88,9 +99,12 @@ def conclude(sweep: Sweep, services: Services) -> list[Decision]:
     # Before the sweep counts as concluded: who is killed here must not have a mass failure
     # forgotten, and judging the same sweep twice changes nothing.
     update_breakers(tally, services, now, since=sweep.started_at)
-    if not finish_sweep(sweep, now, summary=tally.as_json()):
+    summary = {**tally.as_json(), "blind": tally.blind}
+    if not finish_sweep(sweep, now, summary=summary):
         return []
-    return decide_restarts(services, now)
+    decisions = decide_restarts(services, now)
+    dead_man.after_sweep(sweep.kind, summary)
+    return decisions
 
 
 def sweep_fleet(
@@ -114,11 +128,12 @@ def sweep_named(towns: Sequence[Town], services: Services) -> SweepReport:
     if not towns:
         return SweepReport()
     due = due_towns(pk__in=[town.pk for town in towns])
-    observations = observe(due, services)
-    now = services.clock.now()
-    tally = store(observations, slot=None, now=now)
-    tally.results["skipped"] += len(towns) - len(due)
-    decisions = decide_restarts(services, now, only=[town.pk for town in due])
+    with about_sweep(Sweep.Kind.HEALTH, None):
+        observations = observe(due, services)
+        now = services.clock.now()
+        tally = store(observations, slot=None, now=now)
+        tally.results["skipped"] += len(towns) - len(due)
+        decisions = decide_restarts(services, now, only=[town.pk for town in due])
     return SweepReport(None, dict(tally.results), observations, decisions)
 
 

@@ -16,7 +16,8 @@ from towns.policy import IdleRules, awake_because, idle_stop_at
 from towns.rules import idle_rules
 from towns.services import Services
 from towns.standing import HeldBack, Standing, not_held, read_standing
-from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.sweeps import dead_man
+from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
 from towns.words import Status
 
 ACTOR = Actor.automation("sweep:idle")
@@ -69,6 +70,17 @@ def sweep_idle(
 
     `on_town` hears of each town that was looked at.
     """
+    with about_sweep(Sweep.Kind.IDLE, slot):
+        return _sweep_idle(services, slot, towns, dry_run, on_town)
+
+
+def _sweep_idle(
+    services: Services,
+    slot: datetime | None,
+    towns: Sequence[Town] | None,
+    dry_run: bool,
+    on_town: Callable[[], object],
+) -> IdleReport:
     now = services.clock.now()
     report = IdleReport(slot)
     sweep = None
@@ -97,7 +109,8 @@ def sweep_idle(
             _tell_not_stopped(kept, now)
     if sweep is not None:
         summary = {"looked_at": report.looked_at, "stopped": report.stopped, "note": report.note}
-        finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary)
+        if finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary):
+            dead_man.after_sweep(sweep.kind, summary)
     return report
 
 

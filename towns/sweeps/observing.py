@@ -59,6 +59,12 @@ class Tally:
     results: Counter[str] = field(default_factory=Counter)
     shares: defaultdict[str, Share] = field(default_factory=lambda: defaultdict(Share))
 
+    @property
+    def blind(self) -> bool:
+        """Whether nothing is known of any town that was asked."""
+        known = self.results[CheckResult.OK.value] + self.results[CheckResult.FAILED.value]
+        return self.results[CheckResult.UNKNOWN.value] > 0 and not known
+
     def as_json(self) -> dict[str, Any]:
         """For `SweepChunk.counts`."""
         shares = {s: [v.probed, v.newly_failing, v.failing] for s, v in self.shares.items()}

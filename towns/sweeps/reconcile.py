@@ -20,6 +20,7 @@ from towns.models import Sweep, Town
 from towns.rules import health_rules
 from towns.services import Services
 from towns.services.errors import Rejected, ServiceError
+from towns.sweeps import dead_man
 from towns.sweeps.clearing import Cleared, clear_orphans
 from towns.sweeps.drift_alerts import Standing, read_standing, report, update_alerts
 from towns.sweeps.listing import list_fly, living_rows
@@ -34,7 +35,7 @@ from towns.sweeps.repair_running import should_run
 from towns.sweeps.repair_scene import Handled, Scene, by_kind, scopes_awake
 from towns.sweeps.repair_stopped import should_sleep, stop_twins
 from towns.sweeps.second_look import SecondLook
-from towns.sweeps.slots import finish_sweep, open_sweep
+from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
 
 BLIND, DOUBT = "reconcile_blind", "reconcile_doubt"
 BLIND_LIMIT = 3
@@ -95,6 +96,17 @@ def sweep_reconcile(
 
     `on_towns` hears of how many more towns were compared.
     """
+    with about_sweep(Sweep.Kind.RECONCILE, slot):
+        return _sweep_reconcile(services, slot, towns, dry_run, on_towns)
+
+
+def _sweep_reconcile(
+    services: Services,
+    slot: datetime | None,
+    towns: Sequence[Town] | None,
+    dry_run: bool,
+    on_towns: Progress,
+) -> ReconcileReport:
     report = ReconcileReport(slot)
     sweep = None
     if slot is not None and not dry_run:
@@ -108,7 +120,8 @@ def sweep_reconcile(
         blind = not _reconcile(services, towns, dry_run, on_towns, report)
     if sweep is not None:
         summary = {**report.summary(), "blind": blind}
-        finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary)
+        if finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary):
+            dead_man.after_sweep(sweep.kind, summary)
     return report
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from towns import automation, history
 from towns.drift import RESTING, Drift, DriftKind
+from towns.logs import about
 from towns.models import Town
 from towns.policy import Share, is_mass
 from towns.rules import health_rules
@@ -29,7 +30,8 @@ def should_run(drifts: Sequence[Drift], scene: Scene, probed: Counter[str]) -> l
     handled, seen = list[Handled](), list[tuple[Drift, Machine | None]]()
     for drift in drifts:
         try:
-            machine = scene.look.machine(drift.town.machine_id)
+            with about(town=drift.town.id):
+                machine = scene.look.machine(drift.town.machine_id)
         except NotSure as error:
             handled.append(Handled(drift, "unsure", str(error)))
             continue

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from towns import actions, history
 from towns.drift import Drift, may_stop_twin
+from towns.logs import about
 from towns.models import LifecycleEvent
 from towns.services.errors import ServiceError
 from towns.sweeps.listing import machine_thing
@@ -27,7 +28,8 @@ def should_sleep(drifts: Sequence[Drift], scene: Scene) -> list[Handled]:
         action = "adopt" if drift.town.idle_stopped else "stop"
         held = None if drift.town.idle_stopped else why_not(drift.town, scene, breakers=True)
         try:
-            machine = scene.look.machine(drift.town.machine_id)
+            with about(town=drift.town.id):
+                machine = scene.look.machine(drift.town.machine_id)
         except NotSure as error:
             handled.append(Handled(drift, "unsure", str(error)))
             continue
@@ -89,7 +91,8 @@ def stop_twins(drifts: Sequence[Drift], scene: Scene) -> list[Handled]:
     for drift in drifts:
         assert drift.thing is not None
         try:
-            handled.append(_stop_twin(drift, drift.thing.id, scene))
+            with about(town=drift.town.id):
+                handled.append(_stop_twin(drift, drift.thing.id, scene))
         except (NotSure, ServiceError) as error:
             handled.append(Handled(drift, "unsure", str(error)))
     return handled

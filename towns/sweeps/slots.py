@@ -1,22 +1,31 @@
 """Slots: a sweep belongs to its scheduled time, so that a task delivered twice counts once."""
 
+import logging
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from towns import alerts
+from towns.logs import about
 from towns.models import Sweep
-from towns.sweeps import dead_man
 
 GIVEN_UP_AFTER = 3
 """Periods after which an unfinished sweep is no reason any more not to begin another."""
+log = logging.getLogger(__name__)
 
 
 def slot_of(moment: datetime, period_seconds: int) -> datetime:
     """The slot that a moment lies in: the moment rounded down to the period."""
     seconds = int(moment.timestamp())
     return datetime.fromtimestamp(seconds - seconds % period_seconds, UTC)
+
+
+def about_sweep(kind: str, slot: datetime | None, **ids: object) -> AbstractContextManager[None]:
+    """Whatever is logged inside is about this sweep; one without a slot is of named towns, or a
+    dry run."""
+    return about(sweep=kind, **({"slot": slot.isoformat()} if slot else {}), **ids)
 
 
 def open_sweep(kind: str, slot: datetime, *, period_seconds: int, now: datetime) -> Sweep | None:
@@ -29,6 +38,7 @@ def open_sweep(kind: str, slot: datetime, *, period_seconds: int, now: datetime)
     unfinished = Sweep.objects.filter(kind=kind, finished_at=None).exclude(slot=slot)
     late = unfinished.filter(started_at__gt=now - patience).first()
     if late is not None:
+        log.warning("the sweep of %s is still under way: this slot is left out", late.slot)
         alerts.open_alert(
             cause="sweep_late",
             subject=f"sweep:{kind}",
@@ -49,7 +59,7 @@ def open_sweep(kind: str, slot: datetime, *, period_seconds: int, now: datetime)
 
 
 def finish_sweep(sweep: Sweep, now: datetime, **fields: object) -> bool:
-    """Close a sweep; False when somebody else was faster."""
+    """Close a sweep; False when somebody else was faster. The ping (`dead_man`) comes after it."""
     mine = Sweep.objects.filter(pk=sweep.pk, finished_at=None)
     if mine.update(finished_at=now, **fields) != 1:
         return False
@@ -59,6 +69,6 @@ def finish_sweep(sweep: Sweep, now: datetime, **fields: object) -> bool:
         resolution="a sweep was finished",
         now=now,
     )
-    summary = fields.get("summary")
-    dead_man.after_sweep(sweep, blind=isinstance(summary, dict) and bool(summary.get("blind")))
+    seconds = (now - sweep.started_at).total_seconds()
+    log.info("the %s sweep is done after %.1f s: %s", sweep.kind, seconds, fields)
     return True
