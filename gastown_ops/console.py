@@ -38,6 +38,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "towns.admin.overview.overview_context",
     "COLORS": no_colours,
     "STYLES": [lambda request: static("towns/theme.css")],
+    "SCRIPTS": [lambda request: static("towns/theme.js")],
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}
     ],
