@@ -272,8 +272,8 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)
     SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=3600)
-    # Of our own host and what is below it, which is nothing else's.
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    SECURE_HSTS_PRELOAD = env.switch("SECURE_HSTS_PRELOAD", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Fly's proxy, the local monitor and Prometheus ask these over plain HTTP.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
