@@ -37,6 +37,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "towns.api.middleware.ProblemMiddleware",  # around all that may answer with HTML
+    "towns.refusals.RefusalMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -46,6 +47,7 @@ MIDDLEWARE = [
     "gastown_ops.csp.PolicyMiddleware",
     "axes.middleware.AxesMiddleware",  # the last: it answers who is locked out
 ]
+CSRF_FAILURE_VIEW = "towns.refusals.csrf_failure"
 ROOT_URLCONF = "gastown_ops.urls"
 WSGI_APPLICATION = "gastown_ops.wsgi.application"
 ASGI_APPLICATION = "gastown_ops.asgi.application"

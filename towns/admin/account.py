@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from towns.admin.base import ReadOnlyAdmin
+from towns.admin.base import ReadOnlyAdmin, TellingAdmin
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -32,7 +32,7 @@ ONLY_SUPERUSERS = ("is_superuser", "user_permissions")
 
 
 @admin.register(User)
-class AccountAdmin(Users):
+class AccountAdmin(TellingAdmin[User], Users):
     """Accounts are closed rather than deleted: their history names them."""
 
     form = UserChangeForm
@@ -90,7 +90,7 @@ def _groups_within(request: HttpRequest) -> list[int]:
 
 
 @admin.register(Group)
-class StaffGroupAdmin(Groups):
+class StaffGroupAdmin(TellingAdmin[Group], Groups):
     """Ours follow the access table; others are superusers' to make."""
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

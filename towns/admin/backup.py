@@ -82,7 +82,7 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
         if decision not in DECISIONS:
             raise Http404(f"There is no decision “{decision}”.")
         if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
-            raise PermissionDenied
+            raise PermissionDenied("It lacks the permission to decide about held snapshots.")
         backup = get_object_or_404(Backup.objects.select_related("town__owner"), pk=pk)
         if request.method == "POST":
             _decide(request, backup, decision, Actor.person(request.user))

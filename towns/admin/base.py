@@ -3,11 +3,13 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin  # unfold's is one, untyped
@@ -25,6 +27,7 @@ else:
     AnyPaginator = Paginator
 
 M = TypeVar("M", bound=models.Model)
+ODD_FILTER = "The filter in that address makes no sense, so all are listed. Choose it anew here."
 COUNT_LIMIT = 10_000
 """As far as lists count and page; filters lead to what is beyond."""
 
@@ -39,7 +42,22 @@ class BoundedPaginator(AnyPaginator):
         return rows.order_by()[:COUNT_LIMIT].count()
 
 
-class OpsAdmin(ModelAdmin[M]):
+class TellingAdmin(ModelAdmin[M]):
+    """Its list says so when it leaves a filter out."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list. Django leads to it with a flag alone when a filter in the address makes no
+        sense."""
+        if ERROR_FLAG in request.GET:
+            if len(request.GET) > 1:
+                return redirect(f"{request.path}?{ERROR_FLAG}=1")
+            messages.warning(request, ODD_FILTER)
+        return super().changelist_view(request, extra_context)
+
+
+class OpsAdmin(TellingAdmin[M]):
     """The base of all: no plain deletion, no count of all rows or per filter, our style sheet."""
 
     show_full_result_count = False
