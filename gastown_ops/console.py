@@ -58,7 +58,6 @@ UNFOLD: dict[str, Any] = {
                         "notifications",
                         "towns.alert",
                         badge="towns.admin.overview.open_alerts",
-                        badge_variant="danger",
                     ),
                 ]
             },

@@ -127,4 +127,6 @@ def facts(document: dict[str, Any] | None) -> SafeString | str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in sorted(value.items()))
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

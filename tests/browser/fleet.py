@@ -60,6 +60,7 @@ def make_fleet(password: str) -> Mapping[str, tuple[str, str]]:
                 last_interaction_kind="visit",
                 awake_since=now - timedelta(hours=3),
                 last_backup_at=now - timedelta(minutes=3),
+                last_snapshot=f"{now - timedelta(minutes=3):%Y%m%dT%H%M%SZ}",
                 health=_figures(chance, number % 3),
             )
         )
@@ -73,8 +74,12 @@ def make_fleet(password: str) -> Mapping[str, tuple[str, str]]:
     coming = make_town(name="pottery", status="starting", **more)
     _make_history(chance, towns)
     moments = {"created_at": now - timedelta(seconds=20), "due_at": now + timedelta(seconds=3)}
+    log = [
+        {"step": step, "at": (now - timedelta(seconds=5)).isoformat(), "note": ""}
+        for step in ("look_at_machine", "start_machine", "await_started")
+    ]
     for one in (towns[12], coming):
-        make_operation(one, OperationKind.START, step="await_healthy", **moments)
+        make_operation(one, OperationKind.START, step="await_healthy", log=log, **moments)
     Alert.objects.create(
         town=towns[11],
         cause="start_failed",

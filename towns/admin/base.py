@@ -13,10 +13,12 @@ from django.shortcuts import redirect
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin  # unfold's is one, untyped
+    from django.contrib.admin.views.main import ChangeList
 
     AnyPaginator = Paginator[Any]
 else:
     from unfold.admin import ModelAdmin as Themed
+    from unfold.views import ChangeList
 
     class ModelAdmin(Themed):
         """The theme's, with a place for the model's type."""
@@ -40,6 +42,17 @@ class BoundedPaginator(AnyPaginator):
         """The number of rows, or the limit."""
         rows = cast("QuerySet[Any]", self.object_list)
         return rows.order_by()[:COUNT_LIMIT].count()
+
+
+class BoundedList(ChangeList):
+    """Knows that it lists all when nothing is asked for, without counting twice; the theme would
+    offer to show all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the rows of the page."""
+        super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            self.full_result_count = self.result_count
 
 
 class TellingAdmin(ModelAdmin[M]):
@@ -67,6 +80,10 @@ class OpsAdmin(TellingAdmin[M]):
 
     class Media:
         css = {"all": ["towns/admin.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Ours."""
+        return BoundedList
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         """Nothing here is deleted by hand: history stays, and towns are destroyed."""
