@@ -40,6 +40,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "towns.api.middleware.ProblemMiddleware",  # around all that may answer with HTML
+    "towns.refusals.RefusalMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -51,6 +52,7 @@ MIDDLEWARE = [
     "gastown_ops.csp.PolicyMiddleware",
     "axes.middleware.AxesMiddleware",  # the last: it answers who is locked out
 ]
+CSRF_FAILURE_VIEW = "towns.refusals.csrf_failure"
 ROOT_URLCONF = "gastown_ops.urls"
 WSGI_APPLICATION = "gastown_ops.wsgi.application"
 ASGI_APPLICATION = "gastown_ops.asgi.application"
@@ -121,6 +123,7 @@ LOGIN_REDIRECT_URL = "/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["gastown_ops.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
@@ -282,8 +285,8 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)
     SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=3600)
-    # Of our own host and what is below it, which is nothing else's.
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    SECURE_HSTS_PRELOAD = env.switch("SECURE_HSTS_PRELOAD", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Fly's proxy, the local monitor and Prometheus ask these over plain HTTP.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]

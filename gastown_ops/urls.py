@@ -34,3 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz),
     path("metrics", metrics),
 ]
+handler400 = "towns.refusals.bad_request"
+handler403 = "towns.refusals.forbidden"
+handler404 = "towns.refusals.not_found"
+handler500 = "towns.refusals.server_error"

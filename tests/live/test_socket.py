@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import AsyncClient, override_settings
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from gastown_ops.asgi import application
 from tests.factories import make_town, make_user
 from tests.live.running import LONG, run
 from towns import history
+from towns.api.problems import SENTENCES
 from towns.history import Actor
 from towns.live import socket
 from towns.models import Town
@@ -251,3 +253,30 @@ def test_another_site_can_open_none(town: Town) -> None:
 
     evil = (b"origin", b"https://evil.example")
     assert connect(town.owner, path(town), talk, origin=evil) == "websocket.close"
+
+
+def test_without_a_database_it_is_refused_for_now(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Town:
+        raise OperationalError
+
+    monkeypatch.setattr(socket, "visible_town", fail)
+    status, detail = connect(town.owner, path(town), refusal)
+    assert (status, detail) == (503, SENTENCES[503])
+
+
+def test_one_that_loses_the_database_is_closed_for_now(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Town:
+        raise OperationalError
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        monkeypatch.setattr(socket, "visible_town", fail)
+        return await line.receive_output(LONG)
+
+    monkeypatch.setattr(socket, "SEEN_SECONDS", 0.01)
+    closed = connect(town.owner, path(town), talk)
+    assert (closed["type"], closed["code"]) == ("websocket.close", socket.LATER)

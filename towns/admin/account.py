@@ -13,7 +13,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from towns.admin.base import ReadOnlyAdmin
+from towns.admin.base import ReadOnlyAdmin, TellingAdmin
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -35,7 +35,7 @@ ONLY_SUPERUSERS = ("is_superuser", "user_permissions")
 
 
 @admin.register(User)
-class AccountAdmin(Users):
+class AccountAdmin(TellingAdmin[User], Users):
     """Accounts are closed rather than deleted: their history names them."""
 
     form = UserChangeForm
@@ -93,7 +93,7 @@ def _groups_within(request: HttpRequest) -> list[int]:
 
 
 @admin.register(Group)
-class StaffGroupAdmin(Groups):
+class StaffGroupAdmin(TellingAdmin[Group], Groups):
     """Ours follow the access table; others are superusers' to make."""
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

@@ -149,7 +149,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
     def secret_view(self, request: HttpRequest, webhook_id: UUID) -> HttpResponse:
         """Ask once more, then give it another secret and show that."""
         if not self.has_halt_permission(request):
-            raise PermissionDenied
+            raise PermissionDenied("It lacks the permission to change webhooks.")
         webhook = self.get_queryset(request).filter(pk=webhook_id).first()
         if webhook is None:
             raise Http404

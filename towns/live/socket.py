@@ -8,6 +8,7 @@ and none wakes a town: one to a sleeping town is refused with the reason (409).
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from towns import interactions
@@ -34,7 +36,10 @@ SEEN_SECONDS = 30.0
 PING = "ping"
 ASLEEP = 4409
 GONE = 4404
+LATER = 1013
+"""Try again later: https://www.iana.org/assignments/websocket/websocket.xhtml"""
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class _Refusing(AsyncWebsocketConsumer):
@@ -81,6 +86,10 @@ class TownSocket(_Refusing):
         except (Problem, NotAllowed) as error:
             await self.refuse(as_problem(error))
             return
+        except (OperationalError, InterfaceError):
+            log.exception("a WebSocket is refused until the database answers")
+            await self.refuse(Problem(503, SENTENCES[503]))
+            return
         await self.accept()
         await self.send(document)
         self._telling = asyncio.create_task(self._tell())
@@ -107,6 +116,10 @@ class TownSocket(_Refusing):
                     return
                 except Problem as problem:
                     await self.close(GONE, problem.detail[:120])
+                    return
+                except (OperationalError, InterfaceError):
+                    log.exception("a WebSocket is closed until the database answers")
+                    await self.close(LATER, SENTENCES[503][:120])
                     return
                 if changed:
                     await self.send(document)
