@@ -49,12 +49,15 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         },
     }
     handler = {"class": "logging.StreamHandler", "formatter": form, "filters": ["ids"]}
+    # These tell whole addresses at DEBUG, and those of webhooks hold secrets.
+    quiet = "INFO" if level == "DEBUG" else level
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"ids": {"()": AddIds}},
         "formatters": formatters,
         "handlers": {"stderr": handler},
+        "loggers": {name: {"level": quiet} for name in ("urllib3", "botocore", "boto3")},
         "root": {"handlers": ["stderr"], "level": level},
     }
 

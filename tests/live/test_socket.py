@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import AsyncClient, override_settings
 from django.utils import timezone
@@ -17,7 +18,8 @@ from django.utils import timezone
 from gastown_ops.asgi import application
 from tests.factories import make_town, make_user
 from tests.live.running import LONG, run
-from towns import history
+from towns import history, interactions
+from towns.actions import NotAllowed
 from towns.api.problems import SENTENCES
 from towns.history import Actor
 from towns.live import socket
@@ -199,6 +201,36 @@ def test_it_is_closed_when_the_account_is(town: Town) -> None:
         return message["code"]
 
     assert connect(town.owner, path(town), talk) == socket.GONE
+
+
+def test_it_is_closed_when_its_session_ends(town: Town) -> None:
+    async def talk(line: Any) -> Any:
+        await first(line)
+        await sync_to_async(Session.objects.all().delete)()
+        await say(line, "hello")
+        while (message := await line.receive_output(LONG))["type"] != "websocket.close":
+            pass
+        return message["code"]
+
+    assert connect(town.owner, path(town), talk) == socket.GONE
+
+
+def test_a_message_while_the_town_goes_to_sleep_closes_it_with_the_reason(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise NotAllowed("It is stopped.")
+
+    monkeypatch.setattr(interactions, "websocket_message", refused)
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        await say(line, "hello")
+        while (message := await line.receive_output(LONG))["type"] != "websocket.close":
+            pass
+        return message["code"], message["reason"]
+
+    assert connect(town.owner, path(town), talk) == (socket.ASLEEP, "It is stopped.")
 
 
 def test_staff_look_without_counting(town: Town) -> None:
