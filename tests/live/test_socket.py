@@ -221,10 +221,9 @@ def test_a_message_while_the_town_goes_to_sleep_closes_it_with_the_reason(
     def refused(*_: Any) -> None:
         raise NotAllowed("It is stopped.")
 
-    monkeypatch.setattr(interactions, "websocket_message", refused)
-
     async def talk(line: Any) -> Any:
         await first(line)
+        monkeypatch.setattr(interactions, "websocket_message", refused)
         await say(line, "hello")
         while (message := await line.receive_output(LONG))["type"] != "websocket.close":
             pass
