@@ -33,12 +33,13 @@ CREATE = """async (name) => {
     return (await fetch("/api/v1/towns", {method: "POST", headers, body})).status;
 }"""
 COUNT = """async (status) => {
-    let count = 0, path = `/api/v1/towns?status=${status}&limit=100`;
-    while (path) {
+    let count = 0, cursor = "";
+    do {
+        const path = `/api/v1/towns?status=${status}&limit=200` + (cursor ? `&cursor=${cursor}` : "");
         const page = await (await fetch(path)).json();
-        count += page.towns.filter((town) => town.name.startsWith("row-")).length;
-        path = page.next;
-    }
+        count += page.items.filter((town) => town.name.startsWith("row-")).length;
+        cursor = page.next_cursor;
+    } while (cursor);
     return count;
 }"""
 
