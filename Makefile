@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-pages screenshots storm crash-points requirements clean simulate town-days soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-pages screenshots bulk storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -49,6 +49,10 @@ bench-pages: setup
 # Kills workers at every point of every flow; `make test` draws a slice of the points.
 crash-points: setup
 	GASTOWN_TEST_DATABASES=postgresql GASTOWN_CRASH_SHARE=1 bash tests/run.sh tests/e2e/test_crash_*.py
+
+# Stops 200 real towns in bulk, in a browser.
+bulk: setup
+	GASTOWN_TEST_DATABASES=postgresql GASTOWN_BULK_TOWNS=200 bash tests/run.sh tests/e2e/test_journeys.py -k bulk
 
 storm: setup
 	$(BIN)/python -m tests.e2e.storm

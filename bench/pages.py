@@ -206,6 +206,7 @@ def _ask_all(towns: int, checks: int) -> int:
         "API: fleet": "/api/v1/fleet",
         "metrics": "/metrics",
     }
+    pages["bulk work: preview"] = f"/admin/towns/bulkrun/{_bulk_run()}/change/"
     slow = 0
     print(f"{'page':30} {'median':>9} {'slowest':>9} {'statements':>11}")
     for name, path in pages.items():
@@ -224,6 +225,25 @@ def _ask_all(towns: int, checks: int) -> int:
         mark = "" if median <= LIMIT_MS else f"   over {LIMIT_MS} ms"
         print(f"{name:30} {median:6.0f} ms {max(took):6.0f} ms {statements:11}{mark}", flush=True)
     return 1 if slow else 0
+
+
+def _bulk_run() -> int:
+    """A run that stops all towns, previewed; tells what making it took."""
+    from django.contrib.auth.models import User
+    from django.utils import timezone
+
+    from towns.bulk_work.advance import advance
+    from towns.bulk_work.plan import make_plan
+    from towns.models import Town
+    from towns.words import OperationKind
+
+    user, now, began = User.objects.get(username="bench"), timezone.now(), time.perf_counter()
+    run = make_plan(OperationKind.STOP, Town.objects.all(), user=user, selection="all", now=now)
+    asked = _since(began)
+    while advance(run.pk, now):
+        pass
+    print(f"bulk work: all towns chosen in {asked:.2f} s, looked at in {_since(began):.1f} s")
+    return run.pk
 
 
 def _since(began: float) -> float:

@@ -38,9 +38,15 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "towns.admin.overview.overview_context",
     "COLORS": no_colours,
     "STYLES": [lambda request: static("towns/theme.css")],
+    "SCRIPTS": [lambda request: static("towns/theme.js")],
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}
     ],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor_codes")},
+        ]
+    },
     "SIDEBAR": {
         "show_search": False,
         "navigation": [
@@ -57,7 +63,6 @@ UNFOLD: dict[str, Any] = {
                         "notifications",
                         "towns.alert",
                         badge="towns.admin.overview.open_alerts",
-                        badge_variant="danger",
                     ),
                 ]
             },

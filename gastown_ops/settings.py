@@ -29,6 +29,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "django_q",
     "ninja",
     "towns",
@@ -38,15 +41,19 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "towns.api.middleware.ProblemMiddleware",  # around all that may answer with HTML
+    "towns.refusals.RefusalMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "towns.second_factor.gate.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "gastown_ops.csp.PolicyMiddleware",
     "axes.middleware.AxesMiddleware",  # the last: it answers who is locked out
 ]
+CSRF_FAILURE_VIEW = "towns.refusals.csrf_failure"
 ROOT_URLCONF = "gastown_ops.urls"
 WSGI_APPLICATION = "gastown_ops.wsgi.application"
 ASGI_APPLICATION = "gastown_ops.asgi.application"
@@ -94,6 +101,8 @@ AXES_LOCKOUT_CALLABLE = "towns.lockout.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "towns.lockout.client_address"
 GASTOWN_CLIENT_IP_HEADER = env.text("GASTOWN_CLIENT_IP_HEADER", default="")
+GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = "Gastown Ops"
 AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
 CONTENT_SECURITY_POLICY = POLICY
@@ -115,6 +124,7 @@ LOGIN_REDIRECT_URL = "/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["gastown_ops.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
@@ -276,8 +286,8 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = env.switch("CSRF_COOKIE_SECURE", default=True)
     SECURE_SSL_REDIRECT = env.switch("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=3600)
-    # Of our own host and what is below it, which is nothing else's.
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    SECURE_HSTS_PRELOAD = env.switch("SECURE_HSTS_PRELOAD", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Fly's proxy, the local monitor and Prometheus ask these over plain HTTP.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]

@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home),
     path("accounts/login/", LoginView.as_view(template_name="dashboard/login.html"), name="login"),
     path("accounts/logout/", LogoutView.as_view(next_page="login"), name="logout"),
+    path("accounts/second-factor/", include("towns.second_factor.urls")),
     path("dashboard/", include("towns.dashboard.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
@@ -33,3 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz),
     path("metrics", metrics),
 ]
+handler400 = "towns.refusals.bad_request"
+handler403 = "towns.refusals.forbidden"
+handler404 = "towns.refusals.not_found"
+handler500 = "towns.refusals.server_error"

@@ -41,6 +41,10 @@ from towns.sending import Ending, Outcome
         ("2002:7f00:1::", False),
         ("64:ff9b::a00:1", False),
         ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("192.0.0.192", False),
+        ("3fff::1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:

@@ -104,6 +104,12 @@ def test_the_settings_are_those_of_logging(form: str) -> None:
     logging.config.DictConfigurator(logging_settings(level="INFO", form=form))
 
 
+@pytest.mark.parametrize(("level", "expected"), [("DEBUG", "INFO"), ("ERROR", "ERROR")])
+def test_what_tells_whole_addresses_is_never_at_debug(level: str, expected: str) -> None:
+    told = logging_settings(level=level, form="line")["loggers"]
+    assert {told[name]["level"] for name in ("urllib3", "botocore", "boto3")} == {expected}
+
+
 @pytest.mark.django_db
 def test_what_a_flow_logs_is_about_its_town_and_operation(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -42,7 +42,7 @@ ADMIN = OPERATOR | {
     *("towns.delete_webhookendpoint",),
     *("auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group"),
     *("axes.view_accessattempt", "axes.delete_accessattempt", "axes.view_accesslog"),
-    *("django_q.change_schedule", "django_q.delete_ormq", "django_q.delete_failure"),
+    *("django_q.delete_ormq", "django_q.delete_failure"),
 }
 """Destroys, and decides who may do what. What makes a superuser is for superusers."""
 GROUPS: Mapping[str, frozenset[str]] = {"Viewer": VIEWER, "Operator": OPERATOR, "Admin": ADMIN}

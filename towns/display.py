@@ -99,11 +99,12 @@ def operation_link(operation: Operation | None) -> SafeString | str:
     )
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
-    """A table among the fields of a page."""
+def table(name: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
+    """A table among the fields of a page; the keyboard scrolls it too, so it has a name."""
     return format_html(
-        '<div class="ops-scroll"><table class="ops-table"><thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>",
+        '<div class="ops-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table class="ops-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        name,
         format_html_join("", '<th scope="col">{}</th>', ((head,) for head in heads)),
         format_html_join(
             "",
@@ -126,4 +127,6 @@ def facts(document: dict[str, Any] | None) -> SafeString | str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in sorted(value.items()))
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -6,7 +6,7 @@ to: a name that leads elsewhere the second time leads nowhere. Before that no by
 
 import contextlib
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -15,6 +15,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from towns.posting import NotPublic
 
+_RESERVED = tuple(
+    map(ip_network, ("192.0.0.0/24", "::/96", "fec0::/10", "3fff::/20"))
+)  # RFC 6890, RFC 4291, RFC 3879, RFC 9637; not all known to every Python
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 """Through which a network may reach every IPv4 address, private ones too (RFC 6052, RFC 8215)."""
 
@@ -36,6 +39,8 @@ def _of_teredo(address: IPv6Address) -> IPv4Address | None:
 
 
 def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    if any(address in network for network in _RESERVED):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -76,13 +76,14 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         },
     }
     handler = {"class": "logging.StreamHandler", "formatter": form, "filters": ["ids"]}
+    quiet = "INFO" if level == "DEBUG" else level
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"ids": {"()": AddIds}},
         "formatters": formatters,
         "handlers": {"stderr": handler},
-        "loggers": _LOGGERS,
+        "loggers": {**_LOGGERS, **{name: {"level": quiet} for name in _TELL_ADDRESSES}},
         "root": {"handlers": ["stderr"], "level": level},
     }
 
@@ -96,6 +97,8 @@ _LOGGERS = {
     "gunicorn.error": _ours,
 }
 """Those of Django and of the servers have handlers when they load us: theirs are lines of text."""
+_TELL_ADDRESSES = ("urllib3", "botocore", "boto3")
+"""These tell whole addresses at DEBUG, and those of webhooks hold secrets."""
 _KNOWN_EXTRAS = ("ids", "request", "status_code", "taskName", "color_message")
 """What others add to their records, and nobody needs."""
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from towns import alerts
-from towns.bulk_work.advance import advance_all
+from towns.bulk_work import working
 from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
 from towns.models import SweepChunk
@@ -25,7 +25,6 @@ from towns.webhooks import deliver
 HISTORY_SECONDS = 60
 """For so long a task makes figures or prunes; what is left then is another task, since django-q2
 kills one that takes long."""
-BULK_SECONDS = 1
 log = logging.getLogger(__name__)
 
 
@@ -35,14 +34,8 @@ def drive() -> int:
 
 
 def bulk_work() -> int:
-    """Go on with bulk runs until the schedule calls the next one; returns how many are still going.
-
-    It calls no successor: each would call its own, beside those of the schedule.
-    """
-    enough = _time_is_up()
-    while (going := advance_all(timezone.now())) and not enough():
-        time.sleep(BULK_SECONDS)
-    return going
+    """Go on with bulk runs for a while; returns how many still have something to do."""
+    return working.work(default_services().clock)
 
 
 def sweep_health(slot: str) -> int:

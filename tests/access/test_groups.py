@@ -62,3 +62,8 @@ def test_an_admin_can_make_nobody_mightier_than_themselves() -> None:
     assert client.post(f"/admin/auth/user/{clerk.pk}/password/", {}).status_code == 403
     assert client.post(f"/admin/auth/user/{root.pk}/change/", form).status_code == 403
     assert client.post(f"/admin/auth/user/{root.pk}/password/", {}).status_code == 403
+    clerk.is_active = False
+    clerk.save()
+    assert client.post(f"/admin/auth/user/{clerk.pk}/change/", form).status_code == 403, (
+        "one that is closed can be opened again"
+    )

@@ -103,7 +103,8 @@ def test_nothing_inline_is_run(client: Client, path: str, scripts: str, styles: 
     assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'self'"
 
 
-def test_the_deployment_is_clean_with_the_example_s_settings(tmp_path: Path) -> None:
+def check_deployment(tmp_path: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """`check --deploy` with the example's production settings, and some of a test's own."""
     example = (ROOT / ".env.example").read_text()
     names = re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE)
     assert "GASTOWN_FLY_API_TOKEN" in names
@@ -123,7 +124,7 @@ def test_the_deployment_is_clean_with_the_example_s_settings(tmp_path: Path) -> 
         "GASTOWN_R2_SECRET_ACCESS_KEY": "secret",
     }
     given = {name: value for name, value in os.environ.items() if name not in names}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT,
         env={
@@ -131,10 +132,22 @@ def test_the_deployment_is_clean_with_the_example_s_settings(tmp_path: Path) -> 
             "DJANGO_SETTINGS_MODULE": "gastown_ops.settings",
             "GASTOWN_ENV_FILE": "",
             **production,
+            **more,
         },
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_deployment_is_clean_with_the_example_s_settings(tmp_path: Path) -> None:
+    done = check_deployment(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+def test_what_is_below_our_host_can_be_left_out_of_hsts(tmp_path: Path) -> None:
+    off = {"SECURE_HSTS_INCLUDE_SUBDOMAINS": "off", "SECURE_HSTS_PRELOAD": "off"}
+    done = check_deployment(tmp_path, **off)
+    assert "security.W005" in done.stderr
+    assert "security.W021" in done.stderr

@@ -3,10 +3,12 @@
 import csv
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.admin.conftest import page
 from tests.bulk_work.conftest import end
@@ -23,7 +25,7 @@ FORM = {"reason": "moving hosts", "canaries": 0, "at_once": 5, "failures_allowed
 
 @pytest.fixture(autouse=True)
 def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "async_task", lambda *_: None)
+    monkeypatch.setattr(deciding, "call_worker", lambda: None)
 
 
 def planned(client: Client, towns: list[Any], query: str = "", **more: str) -> BulkRun:
@@ -75,6 +77,40 @@ def test_nothing_selected_does_nothing(admin: Client) -> None:
     for form in ({"action": "bulk_stop"}, {"action": "bulk_stop", "select_across": "1"}):
         assert admin.post(f"{TOWNS}?region=nowhere", form).status_code in (200, 302)
     assert not BulkRun.objects.exists()
+
+
+@pytest.mark.parametrize("query", ["?life=nonsense", "?e=1", "?last_result__exact=", "?region= "])
+def test_diskerase_a_senseless_filter_is_not_all(admin: Client, query: str) -> None:
+    town = make_town()
+    form = {"action": "bulk_stop", "_selected_action": [town.pk], "select_across": "1"}
+    answer = admin.post(f"{TOWNS}{query}", form)
+    assert answer.status_code in (200, 302)
+    assert not BulkRun.objects.exists()
+
+
+def test_a_large_selection_is_looked_at_by_a_worker(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("towns.admin.town.call_worker", lambda: called.append("called"))
+    monkeypatch.setattr("towns.bulk_work.plan.CHUNK", 2)
+    run = planned(admin, [make_town() for _ in range(3)])
+    assert called
+    text = page(admin, f"{RUNS}{run.pk}/change/")
+    assert "2 of 3 towns looked at. Nothing is done yet." in text
+    assert 'data-refresh="3"' in text
+    advance(run.pk, NOW)
+    assert "3 towns: stop" in page(admin, f"{RUNS}{run.pk}/change/")
+
+
+def test_it_says_how_fast_it_goes(admin: Client) -> None:
+    run = planned(admin, [make_town() for _ in range(4)])
+    admin.post(f"{RUNS}{run.pk}/begin", FORM)
+    advance(run.pk, NOW)
+    end("succeeded", count=2)
+    advance(run.pk, NOW)
+    BulkRun.objects.update(started_at=timezone.now() - timedelta(minutes=1))
+    assert "2.0 towns a minute; done in about" in page(admin, f"{RUNS}{run.pk}/change/")
 
 
 def test_what_can_not_be_done_says_so(admin: Client) -> None:

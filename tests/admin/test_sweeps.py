@@ -24,7 +24,7 @@ def test_it_works(admin: Client) -> None:
     )
     for path in (LIST, f"{LIST}{sweep.pk}/change/"):
         text = page(admin, path)
-        for shown in ("health", "13", "4 s", "{&quot;ok&quot;: 11}"):
+        for shown in ("health", "13", "4 s", "ok 11"):
             assert shown in text, shown
 
 

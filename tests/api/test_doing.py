@@ -1,13 +1,16 @@
 """The actions in the API: who may, what comes, what is refused."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.utils import timezone
 
 from tests.api.conftest import STAFF, JsonClient
 from tests.factories import make_operation, make_town, make_user
+from towns import actions
 from towns.models import Operation, Town
 from towns.words import DesiredState, OperationKind, Status
 
@@ -143,3 +146,24 @@ def test_a_method_that_is_not_there(client: JsonClient) -> None:
     answer = client.delete("/api/v1/towns")
     assert answer.status_code == 405
     assert answer.json()["detail"] == "DELETE is not possible here, only GET, POST."
+
+
+def test_a_key_is_for_one_version(client: JsonClient, owner: User) -> None:
+    """Whoever corrects `If-Match` after a 412 asks for something else."""
+    path, key = f"/towns/{make_town(owner=owner).pk}/stop", {"Idempotency-Key": "k9"}
+    assert client.send("post", path, {}, **key, **{"If-Match": '"old"'}).status_code == 412
+    again = client.send("post", path, {}, **key, **{"If-Match": "*"})
+    assert again.status_code == 422
+    assert "another request" in again.json()["detail"]
+
+
+def test_what_breaks_under_a_key_is_no_lost_key(
+    client: JsonClient, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise IntegrityError("of another table")
+
+    monkeypatch.setattr(actions, "request_stop", breaks)
+    path = f"/towns/{make_town(owner=owner).pk}/stop"
+    with pytest.raises(IntegrityError, match="of another table"):
+        client.send("post", path, {}, **{"Idempotency-Key": "k10"})

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -33,13 +33,29 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_of(browser: Browser, live_server: Any) -> Iterator[Open]:
-    """Opens pages as somebody; fails at the end if a page said something went wrong in it."""
+    """Opens pages as somebody; fails at the end if something went wrong in one: a script failed,
+    the console told an error (what the policy refuses is one), or a request was not answered well.
+    `expects` is a text that an error may hold."""
     cache.clear()
-    contexts, errors = [], []
+    contexts, errors = [], list[str]()
 
     def open_page(
-        user: User | None, path: str, *, width: int = DESK, dark: bool = False, script: bool = True
+        user: User | None,
+        path: str,
+        *,
+        width: int = DESK,
+        dark: bool = False,
+        script: bool = True,
+        expects: str = "",
     ) -> Page:
+        def complain(told: str) -> None:
+            if not (expects and expects in told):
+                errors.append(f"{path}: {told}")
+
+        def failed(request: Request) -> None:
+            if request.failure != "net::ERR_ABORTED":  # who leaves a page hangs up
+                complain(f"{request.url} {request.failure}")
+
         context = browser.new_context(
             base_url=live_server.url,
             viewport={"width": width, "height": 900},
@@ -54,7 +70,9 @@ def page_of(browser: Browser, live_server: Any) -> Iterator[Open]:
             value = client.cookies[name].value
             context.add_cookies([{"name": name, "value": value, "url": live_server.url}])
         page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", lambda error: complain(str(error)))
+        page.on("console", lambda line: complain(line.text) if line.type == "error" else None)
+        page.on("requestfailed", failed)
         page.goto(path)
         return page
 
@@ -66,8 +84,9 @@ def page_of(browser: Browser, live_server: Any) -> Iterator[Open]:
 
 def axe_violations(page: Page) -> list[str]:
     """What axe finds wrong on a page: the rules of WCAG 2.2 AA and good practice."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+    rules = {"target-size": {"enabled": True}}  # of WCAG 2.2 AA, and off by itself
+    found = Axe().run(page, options={"rules": rules}).response["violations"]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
 def is_cut_off(page: Page) -> bool:

@@ -56,7 +56,7 @@ def test_the_overview_shows_what_happens_without_reloading(page_of: Open, root: 
 
 def test_a_page_that_can_not_be_refreshed_says_since_when(page_of: Open, root: User) -> None:
     make_town()
-    page = page_of(root, "/admin/")
+    page = page_of(root, "/admin/", expects="ERR_FAILED")
     page.route("**/admin/", lambda route: route.abort())
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.get_by_text("Not up to date since")).to_be_visible()

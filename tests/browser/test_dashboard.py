@@ -102,7 +102,7 @@ def test_a_visit_wakes_a_town_and_the_page_follows_until_it_runs(
 
 def test_destroying_and_its_wrong_name(page_of: Open, owner: User) -> None:
     town = awake(owner)
-    page = page_of(owner, f"/dashboard/towns/{town.pk}/")
+    page = page_of(owner, f"/dashboard/towns/{town.pk}/", expects="status of 422")
     page.get_by_label("Type its name to destroy it").fill("mil")
     page.get_by_role("button", name="Destroy mill").click()
     expect(page.get_by_text("nothing was destroyed")).to_be_visible()

@@ -22,16 +22,14 @@ def ann(db: None) -> User:
 @pytest.fixture
 def begun(ann: User, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BulkRun]:
     """Makes and begins a run that stops so many towns."""
-    monkeypatch.setattr(deciding, "async_task", lambda *_: None)
+    monkeypatch.setattr(deciding, "call_worker", lambda: None)
 
     def make(count: int, **how: Any) -> BulkRun:
         for _ in range(count):
             make_town()
-        run, _ = make_plan(
-            OperationKind.STOP, Town.objects.all(), user=ann, selection="all", now=NOW
-        )
+        run = make_plan(OperationKind.STOP, Town.objects.all(), user=ann, selection="all", now=NOW)
         given = {"reason": "moving", "at_once": 3, "canaries": 1, "failures_allowed": 2, **how}
-        assert deciding.begin(run.pk, now=NOW, **given)
+        assert deciding.begin(run.pk, user=ann, now=NOW, **given)
         run.refresh_from_db()
         return run
 

@@ -89,13 +89,15 @@ def rows(call: Call) -> None:
 
 def test_it_works(call: Call) -> None:
     ended = call("prune_history")
-    assert ended.out.splitlines()[:13] == [
+    assert ended.out.splitlines()[:15] == [
         "3 health checks removed.",
         "1 health hours removed.",
         "3 sweeps removed.",
         "4 requests removed.",
         "1 alerts removed.",
         "2 backups removed.",
+        "0 bulk items removed.",
+        "0 bulk runs removed.",
         "3 replays removed.",
         "0 webhook deliveries removed.",
         "0 webhooks removed.",
@@ -142,6 +144,8 @@ def test_a_dry_run_changes_nothing(call: Call) -> None:
         "requests": 4,
         "alerts": 1,
         "backups": 2,
+        "bulk_items": 0,
+        "bulk_runs": 0,
         "replays": 3,
         "webhook_deliveries": 0,
         "webhooks": 0,
@@ -225,7 +229,7 @@ def test_a_run_that_breaks_off_loses_nothing_and_the_next_goes_on(
     now, runs = timezone.now(), 0
     done = prune.Pruned(unfinished=True)
     while done.unfinished and runs < 99:
-        budget = chain([False] * 14, repeat(True))
+        budget = chain([False] * 16, repeat(True))
         done = prune.prune(now, r2=world.services.r2, enough=partial(next, budget))
         runs += 1
     assert 1 < runs < 99

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import NOW, make_operation, make_town
+from towns.dashboard.cards import own_town
 from towns.dashboard.wording import plan_of, progress_of, state_of, warning_of
 from towns.policy import Hold
+from towns.rules import retention
 from towns.words import OperationKind, Status
 
 MINUTE = timedelta(minutes=1)
@@ -63,3 +65,20 @@ def test_progress() -> None:
     assert found.told == f"step 2 of {found.total}: Await healthy"
     assert found.steps[:2] == [("done", "Start machine"), ("now", "Await healthy")]
     assert len(found.steps) == found.total
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (timedelta(days=29, hours=5), "kept for 29 days more"),
+        (timedelta(days=1), "kept for 1 day more"),
+        (timedelta(hours=19), "kept for 19 h more"),
+        (timedelta(0), "it can't be restored any more"),
+        (timedelta(days=-15), "it can't be restored any more"),
+    ],
+)
+def test_for_how_long_it_can_be_restored(db: None, left: timedelta, told: str) -> None:
+    town = make_town(status=Status.DESTROYED, destroyed_at=NOW + left - retention())
+    card = own_town(town.owner, town.pk, NOW)
+    assert card is not None
+    assert told in card.kept

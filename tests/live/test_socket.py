@@ -10,13 +10,17 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.test import AsyncClient
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
+from django.test import AsyncClient, override_settings
 from django.utils import timezone
 
 from gastown_ops.asgi import application
 from tests.factories import make_town, make_user
 from tests.live.running import LONG, run
-from towns import history
+from towns import history, interactions
+from towns.actions import NotAllowed
+from towns.api.problems import SENTENCES
 from towns.history import Actor
 from towns.live import socket
 from towns.models import Town
@@ -199,6 +203,35 @@ def test_it_is_closed_when_the_account_is(town: Town) -> None:
     assert connect(town.owner, path(town), talk) == socket.GONE
 
 
+def test_it_is_closed_when_its_session_ends(town: Town) -> None:
+    async def talk(line: Any) -> Any:
+        await first(line)
+        await sync_to_async(Session.objects.all().delete)()
+        await say(line, "hello")
+        while (message := await line.receive_output(LONG))["type"] != "websocket.close":
+            pass
+        return message["code"]
+
+    assert connect(town.owner, path(town), talk) == socket.GONE
+
+
+def test_a_message_while_the_town_goes_to_sleep_closes_it_with_the_reason(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise NotAllowed("It is stopped.")
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        monkeypatch.setattr(interactions, "websocket_message", refused)
+        await say(line, "hello")
+        while (message := await line.receive_output(LONG))["type"] != "websocket.close":
+            pass
+        return message["code"], message["reason"]
+
+    assert connect(town.owner, path(town), talk) == (socket.ASLEEP, "It is stopped.")
+
+
 def test_staff_look_without_counting(town: Town) -> None:
     viewer = make_user("viewer", permissions=("view_town",), is_staff=True)
     before = Town.objects.values().get()
@@ -210,6 +243,14 @@ def test_staff_look_without_counting(town: Town) -> None:
 
     assert connect(viewer, path(town), talk)["name"] == town.name
     assert Town.objects.values().get() == before
+
+
+@override_settings(GASTOWN_STAFF_TWO_FACTOR=True)
+def test_staff_without_their_second_factor_are_refused(town: Town) -> None:
+    staff = make_user("staff", is_staff=True, permissions=("view_town",))
+    status, detail = connect(staff, f"/live/towns/{town.pk}", refusal)
+    assert status == 403
+    assert "second factor" in detail
 
 
 def test_who_is_refused(town: Town) -> None:
@@ -243,3 +284,30 @@ def test_another_site_can_open_none(town: Town) -> None:
 
     evil = (b"origin", b"https://evil.example")
     assert connect(town.owner, path(town), talk, origin=evil) == "websocket.close"
+
+
+def test_without_a_database_it_is_refused_for_now(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Town:
+        raise OperationalError
+
+    monkeypatch.setattr(socket, "visible_town", fail)
+    status, detail = connect(town.owner, path(town), refusal)
+    assert (status, detail) == (503, SENTENCES[503])
+
+
+def test_one_that_loses_the_database_is_closed_for_now(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Town:
+        raise OperationalError
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        monkeypatch.setattr(socket, "visible_town", fail)
+        return await line.receive_output(LONG)
+
+    monkeypatch.setattr(socket, "SEEN_SECONDS", 0.01)
+    closed = connect(town.owner, path(town), talk)
+    assert (closed["type"], closed["code"]) == ("websocket.close", socket.LATER)

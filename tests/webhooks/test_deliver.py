@@ -13,8 +13,8 @@ from django.test import override_settings
 
 from tests.webhooks.conftest import URL, after, anew, happen, make_webhook
 from towns.alerts.claims import LEASE_SECONDS
-from towns.models import Alert, Town, WebhookDelivery
-from towns.webhooks import deliver
+from towns.models import Alert, Town, WebhookDelivery, WebhookEndpoint
+from towns.webhooks import claims, deliver
 from towns.webhooks.claims import claim
 from towns.webhooks.deliver import deliver_webhooks
 from towns.webhooks.endpoints import change_webhook, replace_secret, try_again
@@ -124,6 +124,31 @@ def test_one_that_is_back_hears_of_all(mill: Town, receiver: responses.RequestsM
     assert deliver_webhooks(after(86_400)) == 30
     endpoint = anew(made.endpoint)
     assert (endpoint.failures, endpoint.paused_until) == (0, None)
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"url": "https://other.example.test/"}])
+def test_a_change_in_the_middle_of_a_round_holds_at_once(
+    mill: Town,
+    receiver: responses.RequestsMock,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+) -> None:
+    made, settle = make_webhook(), claims.settle_sent
+
+    def changing(*args: Any) -> None:
+        settle(*args)
+        WebhookEndpoint.objects.update(**change)
+
+    monkeypatch.setattr(claims, "settle_sent", changing)
+    receiver.post(URL, status=200)
+    receiver.post("https://other.example.test/", status=200)
+    for _ in range(30):
+        happen(mill)
+    arrived = deliver_webhooks(after(60))
+    asked = [call.request.url for call in receiver.calls]
+    assert asked.count(URL) == deliver.AT_ONCE
+    assert arrived == (30 if "url" in change else deliver.AT_ONCE)
+    assert anew(made.endpoint).failures == 0
 
 
 def test_one_that_nothing_gets_through_to_is_disabled_with_an_alert(

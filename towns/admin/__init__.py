@@ -15,6 +15,7 @@ from towns.admin import (  # noqa: F401  (importing registers them)
     orphan,
     replay,
     sweep,
+    task_queue,
     token,
     town,
     webhook,

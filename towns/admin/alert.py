@@ -73,7 +73,7 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
             )
             for delivery in alert.deliveries.order_by("pk")
         ]
-        return table(_HEADS, rows) if rows else "nobody"
+        return table("Told to", _HEADS, rows) if rows else "nobody"
 
     @admin.display(description="details")
     def details(self, alert: Alert) -> SafeString | str:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from towns.actions import NotAllowed
 from towns.admin.base import ReadOnlyAdmin
 from towns.admin.filters import RetainedFilter
-from towns.display import exact, operation_link, town_link, when
+from towns.display import NOTHING, exact, operation_link, tag, town_link, when
 from towns.held import accept_held, drop_held
 from towns.history import Actor
 from towns.models import Backup
@@ -36,7 +36,16 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
     """Read-only: snapshots are made and removed by operations. About one that the shrink guard
     holds back staff decide."""
 
-    list_display = ("snapshot", "of_town", "kind", "made", "verified", "how_large", "held", "gone")
+    list_display = (
+        "snapshot",
+        "of_town",
+        "kind",
+        "made",
+        "verified",
+        "how_large",
+        "held_tag",
+        "gone",
+    )
     list_filter = ("kind", RetainedFilter, "held", "created_at")
     search_fields = ("town__name", "town__owner__username", "snapshot")
     ordering = ("-id",)
@@ -49,13 +58,13 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
         exact("verified_at", "verified"),
         "generation",
         "how_large",
-        "held",
+        "held_tag",
         exact("dropped_at", "dropped by staff"),
         exact("gone_at", "gone"),
         "of",
     )
     change_form_template = "admin/towns/backup/change_form.html"
-    readonly_fields = ("of_town", "how_large", "of")
+    readonly_fields = ("of_town", "how_large", "held_tag", "of")
 
     def get_urls(self) -> list[URLPattern]:
         """The address of the two decisions."""
@@ -82,7 +91,7 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
         if decision not in DECISIONS:
             raise Http404(f"There is no decision “{decision}”.")
         if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
-            raise PermissionDenied
+            raise PermissionDenied("It lacks the permission to decide about held snapshots.")
         backup = get_object_or_404(Backup.objects.select_related("town__owner"), pk=pk)
         if request.method == "POST":
             _decide(request, backup, decision, Actor.person(request.user))
@@ -116,6 +125,11 @@ class BackupAdmin(ReadOnlyAdmin[Backup]):
     def how_large(self, backup: Backup) -> str:
         """Of all its files."""
         return f"{size(backup.bytes)} in {backup.files} files"
+
+    @admin.display(description="held back", ordering="held")
+    def held_tag(self, backup: Backup) -> SafeString | str:
+        """Whether the shrink guard keeps it back."""
+        return tag("warning", "held back") if backup.held else NOTHING
 
     @admin.display(description="by operation")
     def of(self, backup: Backup) -> SafeString | str:

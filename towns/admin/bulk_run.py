@@ -1,11 +1,14 @@
 """Bulk work in the admin: preview, progress, result."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -21,8 +24,10 @@ from towns.bulk_work.plan import counts_of, read_plan
 from towns.display import tag, when
 from towns.history import Actor
 from towns.models import BulkItem, BulkRun
+from towns.readable import duration
 
 FAILURES_SHOWN = 50
+PREVIEW = (BulkRun.State.PLANNING, BulkRun.State.PREVIEWED)
 
 
 class BeginForm(forms.Form):
@@ -87,17 +92,20 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     ) -> HttpResponse:
         counts = counts_of(run)
         total = sum(counts.values())
-        ended = total - counts["waiting"] - counts["asked"]
+        ended = total - counts["unseen"] - counts["waiting"] - counts["asked"]
+        now = timezone.now()
         failed = run.items.filter(state=BulkItem.State.FAILED).select_related("town__owner")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Bulk run {run.pk}: {run.kind}",
             "run": run,
-            "now": timezone.now(),
+            "now": now,
             "form": form,
             "may": may(request.user, ACTIONS[run.kind]),
-            "plan": read_plan(run) if run.state == BulkRun.State.PREVIEWED else None,
+            "plan": read_plan(run) if run.state in PREVIEW else None,
+            "looked_at": total - counts["unseen"],
+            "speed": speed(run, counts, now),
             "counts": [(state, counts[state.value]) for state in BulkItem.State],
             "ended": ended,
             "total": total,
@@ -111,17 +119,17 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         run = get_object_or_404(BulkRun, pk=pk)
         if not may(request.user, ACTIONS[run.kind]):
             raise PermissionDenied
-        assert request.user.is_authenticated
+        assert isinstance(request.user, User)
         actor, now = Actor.person(request.user).name, timezone.now()
         if decision == "begin":
             form = BeginForm(request.POST)
             if not form.is_valid():
                 return self._page(request, run, form, status=422)
-            done = deciding.begin(pk, **form.cleaned_data, now=now)
+            done = deciding.begin(pk, user=request.user, **form.cleaned_data, now=now)
         elif decision == "pause":
             done = deciding.pause(pk, actor=actor)
         elif decision == "go-on":
-            done = deciding.go_on(pk)
+            done = deciding.go_on(pk, user=request.user)
         elif decision == "cancel":
             done = deciding.cancel(pk, actor=actor, now=now)
         else:
@@ -149,6 +157,17 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     def began(self, run: BulkRun) -> Any:
         """When."""
         return when(run.created_at, timezone.now())
+
+
+def speed(run: BulkRun, counts: Counter[str], now: datetime) -> str:
+    """How fast it goes and when it will be done, from what it did so far; "" if nobody can say."""
+    tried = counts[BulkItem.State.DONE] + counts[BulkItem.State.FAILED]
+    if not run.is_going or run.started_at is None or not tried or now <= run.started_at:
+        return ""
+    each = (now - run.started_at) / tried
+    left = (counts[BulkItem.State.WAITING] + counts[BulkItem.State.ASKED]) * each
+    a_minute = timedelta(minutes=1) / each
+    return f"{a_minute:.1f} towns a minute; done in about {duration(left.total_seconds())}."
 
 
 def _lines(run: BulkRun) -> Iterator[str]:

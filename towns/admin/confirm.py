@@ -86,7 +86,7 @@ def act_view(site: admin.AdminSite, req: HttpRequest, name: str) -> HttpResponse
     if action is None:
         raise Http404(f"There is no action “{name}”.")
     if not may(req.user, action):
-        raise PermissionDenied
+        raise PermissionDenied(f"It lacks the permission to {action.name} towns.")
     ids = _ids(req.POST.get("towns", "") if req.method == "POST" else req.GET.get("towns", ""))
     if len(ids) > TOWNS_AT_ONCE:
         return _nothing(req, f"At most {TOWNS_AT_ONCE} towns at once; nothing was done.")

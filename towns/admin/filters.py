@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -35,6 +36,8 @@ class LifeFilter(admin.SimpleListFilter):
             return queryset
         if self.value() == "destroyed":
             return queryset.exclude(LIVING)
+        if self.value() is not None:
+            raise IncorrectLookupParameters(f"life={self.value()}: choose destroyed or all.")
         return queryset.filter(LIVING)
 
 

@@ -151,5 +151,5 @@ class FreezeAdmin(ReadOnlyAdmin[Freeze]):
 
 def _actor(request: HttpRequest) -> Actor:
     if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
-        raise PermissionDenied
+        raise PermissionDenied("It lacks the permission to freeze and thaw automation.")
     return Actor.person(request.user)

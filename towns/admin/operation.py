@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
-from towns.display import exact, facts, operation_link, tag, town_link, when
+from towns.display import NOTHING, exact, facts, operation_link, tag, town_link, when
 from towns.flows.registry import flow_of
 from towns.models import Operation
 from towns.readable import duration, utc
@@ -142,6 +142,8 @@ def steps_table(operation: Operation) -> SafeString:
         rows.append(("now", operation.step.replace("_", " "), "now" + tries, now))
         coming = flow_of(operation.kind).to_come(operation.step)
         rows += [("next", name.replace("_", " "), "", "") for name in coming]
+    if not rows:
+        return format_html("{}", NOTHING)
     return format_html(
         '<table class="ops-steps"><tbody>{}</tbody></table>',
         format_html_join(

@@ -190,5 +190,5 @@ class OrphanAdmin(ReadOnlyAdmin[Orphan]):
 
 def _actor(request: HttpRequest) -> Actor:
     if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
-        raise PermissionDenied
+        raise PermissionDenied("It lacks the permission to decide about orphans.")
     return Actor.person(request.user)

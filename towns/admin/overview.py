@@ -18,11 +18,11 @@ def overview_context(request: HttpRequest, context: dict[str, Any]) -> dict[str,
     return context
 
 
-def open_alerts(request: HttpRequest) -> str | None:
-    """The badge beside the entry of alerts; None, and so no badge, where none is open."""
+def open_alerts(request: HttpRequest) -> str:
+    """The badge beside the entry of alerts; "", and so no badge, where none is open."""
     if not request.user.has_perm("towns.view_alert"):
-        return None
+        return ""
     count = Alert.objects.filter(resolved_at=None)[: BADGE_MOST + 1].count()
     if not count:
-        return None
+        return ""
     return f"{BADGE_MOST}+" if count > BADGE_MOST else str(count)

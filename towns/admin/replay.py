@@ -66,7 +66,7 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
     ) -> HttpResponse:
         """Ask what to replay, then have workers do it."""
         if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
-            raise PermissionDenied
+            raise PermissionDenied("It lacks the permission to replay days.")
         if request.method == "POST":
             form = ReplayForm(request.POST)
             if form.is_valid() and form.asked is not None:

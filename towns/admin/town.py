@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -24,6 +25,7 @@ from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
 from towns.admin.town_page import page_context
 from towns.bulk_work.plan import KINDS, NothingSelected, make_plan
+from towns.bulk_work.working import call_worker
 from towns.causes import grouped
 from towns.display import exact
 from towns.history import Actor
@@ -57,14 +59,24 @@ def _bulk_action(kind: OperationKind) -> AdminAction:
 
     def plan(_: Any, request: HttpRequest, queryset: QuerySet[Town]) -> HttpResponse:
         assert isinstance(request.user, User)
-        chosen = "All that match" if request.POST.get("select_across") == "1" else "Selected of"
+        across = request.POST.get("select_across") == "1"
+        if across and (senseless := _senseless(request.GET)):
+            messages.error(
+                request,
+                f"Nothing is done: the list's filter makes no sense ({senseless}), and might mean "
+                "all towns. Choose the filter again.",
+            )
+            return redirect("admin:towns_town_changelist")
+        chosen = "All that match" if across else "Selected of"
         selection = f"{chosen} {request.GET.urlencode() or 'the whole list'}"
         now = timezone.now()
         try:
-            run, _plan = make_plan(kind, queryset, user=request.user, selection=selection, now=now)
+            run = make_plan(kind, queryset, user=request.user, selection=selection, now=now)
         except NothingSelected as error:
             messages.warning(request, str(error))
             return redirect(request.get_full_path())
+        if run.state == run.State.PLANNING:
+            call_worker()
         return redirect("admin:towns_bulkrun_change", run.pk)
 
     plan.__name__ = f"{BULK}{kind}"
@@ -254,6 +266,14 @@ def _wanted(request: HttpRequest) -> dict[str, Any]:
         if before is not None and before.tzinfo is not None:
             wanted["before"] = before
     return wanted
+
+
+def _senseless(filters: QueryDict) -> str:
+    """What of a list's filter says nothing: an empty value, or the mark of one that was refused."""
+    empty = [
+        name for name, value in filters.items() if not str(value).strip() and name != SEARCH_VAR
+    ]
+    return ", ".join(empty + ([ERROR_FLAG] if ERROR_FLAG in filters else []))
 
 
 def _without(name: str, fieldsets: Any) -> Any:

@@ -8,6 +8,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from towns.admin.filters import LIVING
 from towns.changes import (
@@ -35,6 +40,7 @@ class TownChangeForm(TownModelForm):
 
     clear_restarts = forms.BooleanField(
         required=False,
+        widget=UnfoldBooleanSwitchWidget,
         label="Forget its restarts",
         help_text="Automatic restarts may begin again after they have reached their limit.",
     )
@@ -70,10 +76,21 @@ class TownChangeForm(TownModelForm):
 class TownAddForm(TownModelForm):
     """A new town for somebody who has an account."""
 
-    owner_name = forms.CharField(label="Owner", help_text="The user's name.")
-    name = forms.CharField(help_text="1 to 40 lower-case letters, digits and inner hyphens.")
-    region = forms.CharField(max_length=16, help_text="One of Fly's regions, such as ams or iad.")
-    idle_timeout_minutes = forms.IntegerField(label="Idle timeout", help_text="In minutes.")
+    owner_name = forms.CharField(
+        label="Owner", help_text="The user's name.", widget=UnfoldAdminTextInputWidget
+    )
+    name = forms.CharField(
+        help_text="1 to 40 lower-case letters, digits and inner hyphens.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    region = forms.CharField(
+        max_length=16,
+        help_text="One of Fly's regions, such as ams or iad.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    idle_timeout_minutes = forms.IntegerField(
+        label="Idle timeout", help_text="In minutes.", widget=UnfoldAdminIntegerFieldWidget
+    )
 
     class Meta:
         model = Town

@@ -6,7 +6,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -19,7 +19,7 @@ from towns.admin.base import OpsAdmin
 from towns.changes import InvalidChange
 from towns.display import exact, tag, when
 from towns.history import Actor
-from towns.models import WebhookDelivery, WebhookEndpoint
+from towns.models import WebhookEndpoint
 from towns.posting import webhook_host
 from towns.webhooks.endpoints import (
     Made,
@@ -29,6 +29,7 @@ from towns.webhooks.endpoints import (
     remove_webhook,
     replace_secret,
     standing,
+    waiting,
 )
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         """Those that are not removed, with how many deliveries wait."""
-        pending = Q(deliveries__state=WebhookDelivery.State.PENDING)
-        return standing().annotate(waits=Count("deliveries", filter=pending)).order_by("name", "id")
+        return standing().annotate(waits=waiting()).order_by("name", "id")
 
     def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> list[Any]:
         """Without the way to another secret for those who may not go it."""
@@ -149,7 +149,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
     def secret_view(self, request: HttpRequest, webhook_id: UUID) -> HttpResponse:
         """Ask once more, then give it another secret and show that."""
         if not self.has_halt_permission(request):
-            raise PermissionDenied
+            raise PermissionDenied("It lacks the permission to change webhooks.")
         webhook = self.get_queryset(request).filter(pk=webhook_id).first()
         if webhook is None:
             raise Http404

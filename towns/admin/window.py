@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from towns import automation
 from towns.admin.base import OpsAdmin
@@ -28,12 +29,15 @@ class WindowForm(WindowModelForm):
     """A new window."""
 
     scope = forms.CharField(
-        max_length=290, help_text="fleet, region:ams, image:registry/town:1 or town:OWNER/NAME."
+        max_length=290,
+        help_text="fleet, region:ams, image:registry/town:1 or town:OWNER/NAME.",
+        widget=UnfoldAdminTextInputWidget,
     )
 
     class Meta:
         model = MaintenanceWindow
         fields = ("scope", "since", "until", "reason")
+        widgets = {"reason": UnfoldAdminTextInputWidget}
         help_texts = {"since": "In UTC; now, or a time to come.", "until": "In UTC."}
 
     def clean(self) -> dict[str, Any]:

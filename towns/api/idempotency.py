@@ -38,7 +38,9 @@ def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
             kept.status_code, kept.body = _answer(request, act)
             kept.save(update_fields=["status_code", "body"])
     except IntegrityError:
-        known = IdempotentRequest.objects.get(user=caller.user, key=key)
+        known = IdempotentRequest.objects.filter(user=caller.user, key=key).first()
+        if known is None:  # it was what was done that broke
+            raise
         if known.fingerprint != fingerprint:
             raise Problem(
                 422, f"That {HEADER} was used for another request. Choose a new one.", "idempotency"
@@ -60,7 +62,12 @@ def _answer(request: HttpRequest, act: Act) -> tuple[int, dict[str, Any]]:
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    parts = [request.method or "", request.get_full_path(), request.body.decode("latin-1")]
+    parts = [
+        request.method or "",
+        request.get_full_path(),
+        request.headers.get("If-Match", ""),
+        request.body.decode("latin-1"),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -33,10 +33,11 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 REFUSED: dict[str, Any] = {
     "description": "Refused: 400 not understood, 401 not signed in, 403 not allowed, 404 no such "
-    "thing, 409 not now, 412 changed meanwhile, 422 senseless, 429 too often (Retry-After).",
+    "thing, 409 not now, 412 changed meanwhile, 422 senseless, 429 too often (Retry-After), 503 no "
+    "database (Retry-After).",
     "headers": {
         "Retry-After": {
-            "description": "With 429: in how many seconds to try again.",
+            "description": "With 429 and 503: in how many seconds to try again.",
             "schema": {"type": "integer"},
         },
     },
@@ -60,6 +61,7 @@ SENTENCES = {
     404: "There is nothing at this address.",
     413: "The request is too large.",
     500: "Something went wrong on our side. It is in our log; try again later.",
+    503: "The database does not answer, so nothing was done. Try again in a minute.",
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
@@ -174,7 +174,7 @@ def _owner(caller: Caller, username: str | None) -> User | None:
 
 
 def _counted(rows: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
-    return rows.annotate(waiting=Count("deliveries", filter=Q(deliveries__state=PENDING)))
+    return rows.annotate(waiting=endpoints.waiting())
 
 
 def _shown(pk: UUID) -> dict[str, Any]:

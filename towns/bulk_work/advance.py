@@ -4,35 +4,57 @@ Each call is one short transaction under the run's row lock, and asks for a town
 noting that it did: however often it is called, by however many, nothing is asked for twice.
 """
 
+import logging
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import Exists, OuterRef, Q
 
 from towns.actions import REQUESTS, NotAllowed
-from towns.bulk_work.plan import counts_of
+from towns.bulk_work.plan import counts_of, look_on
 from towns.history import Actor
-from towns.models import BulkItem, BulkRun
+from towns.models import BulkItem, BulkRun, Operation
 from towns.models.bulk_run import GOING
 from towns.words import OperationKind, OperationState
 
 State, Item = BulkRun.State, BulkItem.State
+ASKED_IN_ONE = 50
+"""As many towns are asked for in one transaction, so that no lock is held for long."""
+log = logging.getLogger(__name__)
 
 
 def advance_all(now: datetime) -> int:
-    """Go on with all runs that are going; returns how many still are."""
-    ids = list(BulkRun.objects.filter(state__in=GOING).values_list("pk", flat=True))
-    return sum(advance(pk, now) for pk in ids)
+    """Go on with all runs that have something to do; returns how many still have.
+
+    One that can't go on now holds up no other, and is tried again.
+    """
+    asked = BulkItem.objects.filter(run=OuterRef("pk"), state=Item.ASKED)
+    busy = BulkRun.objects.filter(Q(state__in=(State.PLANNING, *GOING)) | Exists(asked))
+    left = 0
+    for pk in list(busy.values_list("pk", flat=True)):
+        try:
+            left += advance(pk, now)
+        except Exception:
+            log.exception("Bulk run %s could not go on now; it is tried again.", pk)
+            left += 1
+    return left
 
 
 @transaction.atomic
 def advance(run_id: int, now: datetime) -> bool:
-    """Go on with one run; returns whether it is still going."""
-    run = BulkRun.objects.select_for_update().get(pk=run_id)
-    if not run.is_going:
-        return False
+    """Go on with one run; returns whether it still has something to do.
+
+    One that was paused or cancelled begins nothing, and hears what becomes of what is under way.
+    """
+    run = BulkRun.objects.select_for_update(of=("self",)).select_related("user").get(pk=run_id)
+    if run.state == State.PLANNING:
+        look_on(run, now)
+        return run.state == State.PLANNING
     _settle(run)
     counts = counts_of(run)
+    if not run.is_going:
+        return bool(counts[Item.ASKED])
     if not _may(run.user, run.kind):
         return _end(run, State.PAUSED, f"{run.actor} may not {run.kind} towns any more.", now)
     if run.state == State.CANARY:
@@ -60,22 +82,37 @@ def _settle(run: BulkRun) -> None:
     settled = []
     for item in asked.select_related("operation"):
         assert item.operation is not None
-        if item.operation.state == OperationState.SUCCEEDED:
-            item.state, item.told = Item.DONE, ""
+        if item.operation.kind == run.kind:
+            item.state, item.told = _outcome(item.operation)
         else:
-            told = item.operation.message or f"It was {item.operation.state}."
-            item.state, item.told = Item.FAILED, told
+            _wait_on(item, item.operation, run.kind)
         settled.append(item)
-    BulkItem.objects.bulk_update(settled, ["state", "told"])
+    BulkItem.objects.bulk_update(settled, ["state", "told", "operation"])
+
+
+def _outcome(operation: Operation) -> tuple[str, str]:
+    if operation.state == OperationState.SUCCEEDED:
+        return Item.DONE, ""
+    if operation.state == OperationState.SUPERSEDED:
+        return Item.SKIPPED, operation.message or "Somebody asked for something else meanwhile."
+    return Item.FAILED, operation.message or f"It was {operation.state}."
+
+
+def _wait_on(item: BulkItem, ended: Operation, kind: str) -> None:
+    """What had to end first has ended: what was asked for follows it, or is asked for again."""
+    followers = Operation.objects.filter(
+        town=item.town_id, kind=kind, created_at__gte=ended.created_at
+    )
+    item.operation = followers.order_by("-created_at").first()
+    item.state = Item.WAITING if item.operation is None else Item.ASKED
+    item.told = ""
 
 
 def _ask(run: BulkRun, room: int, now: datetime) -> None:
     """Ask for up to so many more; who can't have it any more is skipped with the reason."""
-    if room <= 0:
-        return
     actor = Actor(name=run.actor, user_id=run.user_id)
     reason = f"bulk run {run.pk}: {run.reason}".rstrip(": ")
-    for item in run.items.filter(state=Item.WAITING)[:room]:
+    for item in run.items.filter(state=Item.WAITING)[: max(0, min(room, ASKED_IN_ONE))]:
         try:
             with transaction.atomic():
                 asked = REQUESTS[OperationKind(run.kind)](
@@ -83,6 +120,12 @@ def _ask(run: BulkRun, room: int, now: datetime) -> None:
                 )
         except NotAllowed as refused:
             item.state, item.told = Item.SKIPPED, refused.reason
+        except DatabaseError:
+            raise
+        except Exception as error:
+            log.exception("Bulk run %s: asking for town %s", run.pk, item.town_id)
+            item.state = Item.FAILED
+            item.told = f"Unexpected {type(error).__name__}: see the worker's log."
         else:
             item.state, item.operation, item.told = Item.ASKED, asked.operation, asked.note
         item.save(update_fields=["state", "operation", "told"])
@@ -93,7 +136,7 @@ def _end(run: BulkRun, state: str, note: str, now: datetime) -> bool:
     if state == State.DONE:
         run.finished_at = now
     run.save(update_fields=["state", "note", "finished_at"])
-    return False
+    return run.items.filter(state=Item.ASKED).exists()
 
 
 def _may(user: User, kind: str) -> bool:

@@ -1,21 +1,27 @@
 """What people decide about a run: begin, pause, go on, cancel. Each is one conditional change, so
-that two who press at once do it once."""
+that two who press at once do it once.
+
+Who begins a run or goes on with it answers for it: it is done in their name, by their rights.
+"""
 
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db import transaction
-from django_q.tasks import async_task
 
-from towns.models import BulkRun
+from towns.bulk_work.plan import counts_of
+from towns.bulk_work.working import call_worker
+from towns.history import Actor
+from towns.models import BulkItem, BulkRun
 from towns.models.bulk_run import GOING
 
-State = BulkRun.State
-TASK = "towns.tasks.bulk_work"
+State, Item = BulkRun.State, BulkItem.State
 
 
 def begin(
     run_id: int,
     *,
+    user: User,
     reason: str,
     at_once: int,
     canaries: int,
@@ -31,17 +37,26 @@ def begin(
         "failures_allowed": failures_allowed,
         "started_at": now,
     }
-    return _change(run_id, (State.PREVIEWED,), **fields)
+    return _change(run_id, (State.PREVIEWED,), **fields, **_by(user))
 
 
-def go_on(run_id: int, *, more_failures: int = 3) -> bool:
-    """Go on with a paused run; as many more may fail until it is paused again."""
-    run = BulkRun.objects.filter(pk=run_id).first()
+@transaction.atomic
+def go_on(run_id: int, *, user: User, more_failures: int = 3) -> bool:
+    """Go on with a paused run; as many more may fail until it is paused again.
+
+    A canary that wasn't over goes on as one. One that failed is over: whoever goes on has seen it.
+    """
+    run = BulkRun.objects.select_for_update().filter(pk=run_id).first()
     if run is None:
         return False
-    failed = run.items.filter(state="failed").count()
-    fields = {"state": State.RUNNING, "note": "", "failures_allowed": failed + more_failures}
-    return _change(run_id, (State.PAUSED,), **fields)
+    counts = counts_of(run)
+    canary = not counts[Item.FAILED] and counts[Item.DONE] < run.canaries
+    fields = {
+        "state": State.CANARY if canary else State.RUNNING,
+        "note": "",
+        "failures_allowed": counts[Item.FAILED] + more_failures,
+    }
+    return _change(run_id, (State.PAUSED,), **fields, **_by(user))
 
 
 def pause(run_id: int, *, actor: str) -> bool:
@@ -52,7 +67,11 @@ def pause(run_id: int, *, actor: str) -> bool:
 def cancel(run_id: int, *, actor: str, now: datetime) -> bool:
     """Begin no more, for good; what is under way goes on."""
     fields = {"state": State.CANCELLED, "note": f"{actor} cancelled it.", "finished_at": now}
-    return _change(run_id, (State.PREVIEWED, State.PAUSED, *GOING), **fields)
+    return _change(run_id, (State.PLANNING, State.PREVIEWED, State.PAUSED, *GOING), **fields)
+
+
+def _by(user: User) -> dict[str, object]:
+    return {"user": user, "actor": Actor.person(user).name}
 
 
 def _change(run_id: int, states: tuple[str, ...], **fields: object) -> bool:
@@ -61,5 +80,5 @@ def _change(run_id: int, states: tuple[str, ...], **fields: object) -> bool:
         if mine.update(**fields) != 1:
             return False
         if fields["state"] in GOING:
-            transaction.on_commit(lambda: async_task(TASK))
+            transaction.on_commit(call_worker)
         return True

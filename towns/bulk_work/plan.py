@@ -1,18 +1,26 @@
-"""The preview: which towns of a selection it would be done to, and why not to the others."""
+"""The preview: which towns of a selection it would be done to, and why not to the others.
+
+The towns are fixed at once, in one statement; each is looked at afterwards, many at a time, by
+whoever holds the run's row: the first ones at once, the rest by a worker.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.core.exceptions import EmptyResultSet
+from django.db import connection, transaction
+from django.db.models import Count, Max, Min, QuerySet
 
+from towns.facts import idle_facts
 from towns.history import Actor
 from towns.models import BulkItem, BulkRun, Operation, Town
+from towns.policy import is_connected
 from towns.preview import preview
+from towns.rules import idle_rules
+from towns.standing import Cause, Standing, read_standing
 from towns.words import BESIDE, OperationKind, OperationState
 
 KINDS = (
@@ -24,51 +32,37 @@ KINDS = (
 )
 """What can be done in bulk. A destroy can't: what is lost is decided town by town."""
 CHUNK = 2000
-EXAMPLES = 3
+"""As many towns are looked at in one transaction."""
+REASONS_SHOWN = 20
+_FIX = """
+    INSERT INTO towns_bulkitem (run_id, town_id, state, told)
+    SELECT %s, chosen.id, %s, '' FROM ({towns}) AS chosen
+"""
+
+State, Item = BulkRun.State, BulkItem.State
 
 
 class NothingSelected(ValueError):
     """An empty selection is none: it never means all."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Skips:
     """Towns that are left out for one reason."""
 
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
+    why: str
+    count: int
+    examples: list[str]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do."""
+    """What a run would do; `weigh` counts what a person should know of the towns it is done to."""
 
-    towns: int = 0
-    polecats: int = 0
-    """Agents at work in the towns that it is done to."""
-    skipped: dict[str, Skips] = field(default_factory=lambda: defaultdict(Skips))
-
-    def take(self, town: Town) -> None:
-        """It would be done to this one."""
-        self.towns += 1
-        self.polecats += town.figure("polecats_active") or 0
-
-    def skip(self, town: Town, why: str) -> None:
-        """This one is left out. The reason is counted without the town's own name."""
-        skips = self.skipped[why.replace(str(town), "It").replace(town.name, "it")]
-        skips.count += 1
-        if len(skips.examples) < EXAMPLES:
-            skips.examples.append(str(town))
-
-    @property
-    def reasons(self) -> list[tuple[str, Skips]]:
-        """Why towns are skipped, the most frequent first."""
-        return sorted(self.skipped.items(), key=lambda pair: -pair[1].count)
-
-    @property
-    def left_out(self) -> int:
-        """All that are skipped."""
-        return sum(one.count for one in self.skipped.values())
+    towns: int
+    left_out: int
+    skips: list[Skips]
+    weigh: dict[str, int]
 
 
 @transaction.atomic
@@ -79,59 +73,72 @@ def make_plan(
     user: User,
     selection: str,
     now: datetime,
-) -> tuple[BulkRun, Plan]:
-    """Fix the towns of a run and say what would come of it. NothingSelected for no town.
+) -> BulkRun:
+    """Fix the towns of a run and look at the first of them. NothingSelected for no town.
 
-    Towns that are skipped are kept with their reason, so that the result tells of all of them.
+    It is `planning` as long as there are more to look at. Towns that are skipped are kept with
+    their reason, so that the result tells of all of them.
     """
     run = BulkRun.objects.create(
         kind=kind,
+        state=State.PLANNING,
         actor=Actor.person(user).name,
         user=user,
         selection=selection,
         created_at=now,
     )
-    plan = Plan()
-    for chunk in _chunks(towns):
-        open_ones = {
-            one.town_id: one
-            for one in Operation.objects.filter(
-                town__in=[town.pk for town in chunk], state=OperationState.OPEN
-            )
-        }
-        items = []
-        for town in chunk:
-            operation = open_ones.get(town.pk)
-            told = preview(kind, town, operation, now)
-            item = BulkItem(run=run, town=town)
-            busy = operation is not None and operation.kind not in BESIDE
-            if told.allowed and not busy:
-                plan.take(town)
-            else:
-                why = told.text
-                if told.allowed and operation is not None:
-                    why = f"Its {operation.kind} is under way."
-                item.state, item.told = BulkItem.State.SKIPPED, why
-                plan.skip(town, why)
-            items.append(item)
-        BulkItem.objects.bulk_create(items)
-    if not plan.towns + plan.left_out:
+    if not _fix(run, towns):
         raise NothingSelected("No town was selected, so nothing is done.")
-    return run, plan
+    look_on(run, now)
+    return run
+
+
+def look_on(run: BulkRun, now: datetime) -> None:
+    """Look at some more towns of a run whose row the caller holds; after the last it is previewed.
+
+    Bears being repeated: what was looked at is noted in the same transaction.
+    """
+    unseen = run.items.filter(state=Item.UNSEEN).select_related("town__owner")
+    items = list(unseen[: CHUNK + 1])
+    more, items = len(items) > CHUNK, items[:CHUNK]
+    found = defaultdict[str, list[int]](list)
+    weigh, standing = Counter[str](run.weigh), read_standing(now)
+    open_ones = _open_operations(item.town for item in items)
+    for item in items:
+        why = _why_not(OperationKind(run.kind), item.town, open_ones.get(item.town_id), now)
+        found[why].append(item.pk)
+        if not why:
+            weigh += _weighed(item.town, standing, now)
+    for why, ids in found.items():
+        state = Item.SKIPPED if why else Item.WAITING
+        BulkItem.objects.filter(pk__in=ids).update(state=state, told=why)
+    run.weigh = dict(weigh)
+    run.state = State.PLANNING if more else State.PREVIEWED
+    run.save(update_fields=["weigh", "state"])
 
 
 def read_plan(run: BulkRun) -> Plan:
-    """The preview of a run that was planned before."""
-    plan = Plan()
-    rows = run.items.select_related("town__owner").only(
-        "run", "state", "told", "town__name", "town__health", "town__owner__username"
+    """What a run would do, as far as it was looked at; a fixed number of statements."""
+    counts = counts_of(run)
+    rows = list(
+        run.items.filter(state=Item.SKIPPED)
+        .order_by()
+        .values_list("told")
+        .annotate(count=Count("pk"), first=Min("pk"), last=Max("pk"))
+        .order_by("-count", "told")[:REASONS_SHOWN]
     )
-    for item in rows.iterator(chunk_size=CHUNK):
-        if item.state == BulkItem.State.SKIPPED:
-            plan.skip(item.town, item.told)
-        else:
-            plan.take(item.town)
-    return plan
+    ids = {pk for *_, first, last in rows for pk in (first, last)}
+    shown = run.items.filter(pk__in=ids).select_related("town__owner")
+    names = {item.pk: str(item.town) for item in shown}
+    return Plan(
+        towns=counts[Item.WAITING],
+        left_out=counts[Item.SKIPPED],
+        skips=[
+            Skips(why, count, [names[pk] for pk in sorted({first, last})])
+            for why, count, first, last in rows
+        ],
+        weigh=run.weigh,
+    )
 
 
 def counts_of(run: BulkRun) -> Counter[str]:
@@ -140,7 +147,39 @@ def counts_of(run: BulkRun) -> Counter[str]:
     return Counter(dict(rows))
 
 
-def _chunks(towns: QuerySet[Town]) -> Iterator[list[Town]]:
-    found = towns.select_related("owner").order_by("pk").iterator(chunk_size=CHUNK)
-    while chunk := list(islice(found, CHUNK)):
-        yield chunk
+def _fix(run: BulkRun, towns: QuerySet[Town]) -> int:
+    """Keep which towns they are, in the order of their ids; how many."""
+    try:
+        chosen, values = towns.order_by("pk").values("id").query.sql_with_params()
+    except EmptyResultSet:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_FIX.format(towns=chosen), [run.pk, Item.UNSEEN, *values])
+        return int(cursor.rowcount)
+
+
+def _open_operations(towns: Iterable[Town]) -> dict[object, Operation]:
+    ids = [town.pk for town in towns]
+    found = Operation.objects.filter(town__in=ids, state=OperationState.OPEN)
+    return {operation.town_id: operation for operation in found}
+
+
+def _why_not(kind: OperationKind, town: Town, operation: Operation | None, now: datetime) -> str:
+    """Why a town is left out, without its name, so that towns can be counted by it; "" if not."""
+    told = preview(kind, town, operation, now)
+    if not told.allowed:
+        return told.text.replace(str(town), "It")
+    if operation is not None and operation.kind not in BESIDE:
+        return f"Its {operation.kind} is under way."
+    return ""
+
+
+def _weighed(town: Town, standing: Standing, now: datetime) -> Counter[str]:
+    causes = {held.cause for held in standing.held_back(town, now)}
+    return Counter(
+        polecats=town.figure("polecats_active") or 0,
+        connected=is_connected(idle_facts(town), now, idle_rules()),
+        kept_awake=town.keep_awake_until is not None and town.keep_awake_until > now,
+        held=Cause.HOLD in causes,
+        in_maintenance=Cause.WINDOW in causes,
+    )

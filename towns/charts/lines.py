@@ -14,6 +14,7 @@ from towns.charts.parts import (
     axes,
     figure,
     nice_top,
+    nothing_known,
     plain,
     shaded,
     told_in_words,
@@ -42,6 +43,8 @@ def line_chart(
         ((one.tone, " ".join(_path(one, plane))) for one in series),
     )
     body = format_html("{}{}{}", axes(plane, show), shaded(plane, marks), lines)
+    if not values:
+        body = format_html("{}{}", body, nothing_known(plane))
     return figure(title, told_in_words(series, show), plane, body, series)
 
 

@@ -127,6 +127,15 @@ def shaded(plane: Plane, marks: Sequence[Mark]) -> SafeString:
     )
 
 
+def nothing_known(plane: Plane) -> SafeString:
+    """What stands in a chart that has nothing to show."""
+    return format_html(
+        '<text class="chart-text" x="{}" y="{}" text-anchor="middle">Nothing is known of this '
+        "time.</text>",
+        *((LEFT + plane.width - RIGHT) / 2, (TOP + plane.height - BOTTOM) / 2 - 6),
+    )
+
+
 def figure(
     title: str, told: str, plane: Plane, body: SafeString, series: Sequence[Series]
 ) -> SafeString:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -18,7 +18,7 @@ from towns.models import Alert, Operation, Town
 from towns.policy import awake_because, idle_stop_at
 from towns.presenting import open_operation, presentable
 from towns.preview import preview
-from towns.readable import ago, size, used
+from towns.readable import ago, duration, size, used
 from towns.rules import idle_rules, retention
 from towns.words import ACTIVE, BESIDE, OperationKind, Status
 
@@ -59,7 +59,8 @@ class Card:
     backup: str
     disk: str
     polecats: str
-    days_left: int | None
+    kept: str
+    """Of a destroyed town: for how long it can be restored."""
 
     @property
     def busy(self) -> bool:
@@ -118,8 +119,16 @@ def _card(town: Town, alerts: list[str], names: set[str], now: datetime) -> Card
         backup=ago(town.last_backup_at, now),
         disk=used(town.figure("disk_used"), town.figure("disk_total")),
         polecats=_polecats(town),
-        days_left=None if left is None else max(0, left.days),
+        kept="" if left is None else _kept(left),
     )
+
+
+def _kept(left: timedelta) -> str:
+    if left <= timedelta(0):
+        return "The time of its last backup is over: it can't be restored any more."
+    days = f"{left.days} day{'s' * (left.days != 1)}"
+    told = days if left.days else duration(left.total_seconds())
+    return f"Its last backup is kept for {told} more; until then it can be restored."
 
 
 def _buttons(

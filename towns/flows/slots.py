@@ -5,7 +5,7 @@ A task that drives for ever would starve the sweeps of workers. So a driving tas
 the queue while operations are due soon.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -30,7 +30,7 @@ def drive_in_slot(services: Services) -> int:
     try:
         worked = drive(services, seconds=settings.GASTOWN_DRIVE_SECONDS)
     finally:
-        DriverSlot.objects.filter(number=number, holder=name).update(until=services.clock.now())
+        free(number, name, services.clock.now())
     if due_within(services.clock.now(), SOON_SECONDS):
         call_driver()
     return worked
@@ -42,8 +42,18 @@ def _take(services: Services, name: str) -> int | None:
         return None
     until = now + timedelta(seconds=settings.GASTOWN_DRIVE_SECONDS + settings.GASTOWN_LEASE_SECONDS)
     for number in range(settings.GASTOWN_DRIVERS):
-        DriverSlot.objects.get_or_create(number=number, defaults={"until": now})
-        free = DriverSlot.objects.filter(number=number, until__lte=now)
-        if free.update(holder=name, until=until) == 1:
+        if take(number, name, now, until):
             return number
     return None
+
+
+def take(number: int, name: str, now: datetime, until: datetime) -> bool:
+    """Take a slot until then, if it is free."""
+    DriverSlot.objects.get_or_create(number=number, defaults={"until": now})
+    free_now = DriverSlot.objects.filter(number=number, until__lte=now)
+    return free_now.update(holder=name, until=until) == 1
+
+
+def free(number: int, name: str, now: datetime) -> None:
+    """Give a slot back, if it still is one's own."""
+    DriverSlot.objects.filter(number=number, holder=name).update(until=now)

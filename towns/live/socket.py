@@ -8,14 +8,19 @@ and none wakes a town: one to a sleeping town is refused with the reason (409).
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth.models import User
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from towns import interactions
@@ -27,13 +32,17 @@ from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
+from towns.second_factor import gate as second_factor
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
 PING = "ping"
 ASLEEP = 4409
 GONE = 4404
+LATER = 1013
+"""Try again later: https://www.iana.org/assignments/websocket/websocket.xhtml"""
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class _Refusing(AsyncWebsocketConsumer):
@@ -80,6 +89,10 @@ class TownSocket(_Refusing):
         except (Problem, NotAllowed) as error:
             await self.refuse(as_problem(error))
             return
+        except (OperationalError, InterfaceError):
+            log.exception("a WebSocket is refused until the database answers")
+            await self.refuse(Problem(503, SENTENCES[503]))
+            return
         await self.accept()
         await self.send(document)
         self._telling = asyncio.create_task(self._tell())
@@ -87,7 +100,7 @@ class TownSocket(_Refusing):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Whatever the user sends but `ping` is a sign of life; its text is not looked at."""
         if text_data != PING:
-            await _in_thread(self._note, True)
+            await self._noted(True)
 
     async def disconnect(self, code: int) -> None:
         """Stop telling."""
@@ -99,16 +112,25 @@ class TownSocket(_Refusing):
         async with pulse().listening([town_topic(self._id)]) as listener:
             while True:
                 changed = await listener.changed(SEEN_SECONDS)
-                try:
-                    document = await _in_thread(self._note, False)
-                except NotAllowed as asleep:
-                    await self.close(ASLEEP, asleep.reason[:120])
-                    return
-                except Problem as problem:
-                    await self.close(GONE, problem.detail[:120])
+                document = await self._noted(False)
+                if document is None:
                     return
                 if changed:
                     await self.send(document)
+
+    async def _noted(self, message: bool) -> str | None:
+        """Note that it is open, or a message; the town's document, or None: it is closed, and was
+        told why."""
+        try:
+            return await _in_thread(self._note, message)
+        except NotAllowed as asleep:
+            await self.close(ASLEEP, asleep.reason[:120])
+        except Problem as problem:
+            await self.close(GONE, problem.detail[:120])
+        except (OperationalError, InterfaceError):
+            log.exception("a WebSocket is closed until the database answers")
+            await self.close(LATER, SENTENCES[503][:120])
+        return None
 
     def _open(self) -> str:
         """Note the opening; returns the town's document."""
@@ -139,14 +161,21 @@ class TownSocket(_Refusing):
         kind, _, token = headers.get(b"authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return caller_with(token.strip(), headers.get(OWNER_HEADER.lower().encode()))
-        signed_in = self.scope["user"]
-        user = signed_in and User.objects.filter(pk=signed_in.pk, is_active=True).first()
-        if not user:
+        session = _session(self.scope["session"].session_key)
+        user: Any = get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]  # all it needs
+        if not user.is_authenticated:
             raise Problem(401, "Sign in first.")
+        if second_factor.is_asked_for(user) and not second_factor.is_given(user, session):
+            raise second_factor.MISSING
         return Caller(user)
 
     def _counts(self, town: Town) -> bool:
         return self._caller.owns(town)
+
+
+def _session(key: str | None) -> Any:
+    """The session as it is now: whoever signs out or changes the password ends it."""
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
 def _document(town: Town) -> str:

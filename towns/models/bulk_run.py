@@ -11,6 +11,7 @@ class BulkRun(models.Model):
     """What is done, to whom, and how far it is. Its towns were fixed when it was previewed."""
 
     class State(models.TextChoices):
+        PLANNING = "planning"
         PREVIEWED = "previewed"
         CANARY = "canary"
         RUNNING = "running"
@@ -20,11 +21,14 @@ class BulkRun(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in OperationKind])
-    state = models.CharField(max_length=10, choices=State, default=State.PREVIEWED)
+    state = models.CharField(max_length=10, choices=State, default=State.PLANNING)
     note = models.TextField(blank=True, help_text="Why it is as it is.")
     reason = models.TextField(blank=True)
     actor = models.CharField(max_length=150)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    weigh = models.JSONField(
+        default=dict, help_text="Counts of what is at stake in the towns it is done to."
+    )
     selection = models.TextField(help_text="How its towns were chosen.")
     at_once = models.PositiveIntegerField(default=10)
     canaries = models.PositiveIntegerField(default=1)
@@ -57,6 +61,7 @@ class BulkItem(models.Model):
     """One town of a run, and what came of it."""
 
     class State(models.TextChoices):
+        UNSEEN = "unseen"
         WAITING = "waiting"
         ASKED = "asked"
         DONE = "done"
@@ -66,7 +71,7 @@ class BulkItem(models.Model):
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(BulkRun, on_delete=models.CASCADE, related_name="items")
     town = models.ForeignKey("towns.Town", on_delete=models.PROTECT, related_name="+")
-    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    state = models.CharField(max_length=8, choices=State, default=State.UNSEEN)
     operation = models.ForeignKey(
         "towns.Operation", null=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -20,6 +20,8 @@ from towns import budgets
 from towns.models import (
     Alert,
     Backup,
+    BulkItem,
+    BulkRun,
     HealthCheck,
     HealthHour,
     IdempotentRequest,
@@ -74,6 +76,8 @@ def old_rows(now: datetime) -> list[Old]:
         Old("requests", _by_age(IdempotentRequest, "created_at", asked)),
         Old("alerts", _by_age(Alert, "resolved_at", told)),
         Old("backups", _by_age(Backup, "gone_at", before(checks))),
+        Old("bulk_items", _by_age(BulkItem, "run__created_at", before(checks))),
+        Old("bulk_runs", _by_age(BulkRun, "created_at", before(checks))),
         Old("replays", _by_age(ReplayRun, "created_at", before(checks))),
         Old("webhook_deliveries", _told_to_webhooks(before(checks))),
         Old("webhooks", _by_age(WebhookEndpoint, "removed_at", before(checks))),

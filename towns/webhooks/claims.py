@@ -28,6 +28,11 @@ def ready(now: datetime) -> list[WebhookEndpoint]:
     return [found[pk] for pk in wanted]
 
 
+def as_it_is(endpoint: WebhookEndpoint) -> WebhookEndpoint | None:
+    """An endpoint read again, since people change it meanwhile; None if nothing is to be sent."""
+    return WebhookEndpoint.objects.filter(pk=endpoint.pk, enabled=True, removed_at=None).first()
+
+
 def claim(endpoint: WebhookEndpoint, now: datetime, *, at_most: int) -> Sequence[WebhookDelivery]:
     """Take what is due for an endpoint, the oldest first: in this hand alone until the lease ends.
 

@@ -51,7 +51,9 @@ def deliver_webhooks(now: datetime) -> int:
     waiting = deque(claims.ready(now))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while waiting and time.monotonic() - began < ROUND_SECONDS:
-            endpoint = waiting.popleft()
+            endpoint = claims.as_it_is(waiting.popleft())
+            if endpoint is None:
+                continue
             # One that failed lately is asked with one event before it gets many.
             taken = claims.claim(endpoint, now, at_most=1 if endpoint.failures else AT_ONCE)
             if taken:

@@ -12,7 +12,8 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from towns import alerts
 from towns.changes import InvalidChange
@@ -64,6 +65,15 @@ def create_webhook(
     except IntegrityError:
         raise _taken(name) from None
     return Made(endpoint, secret_of(endpoint))
+
+
+def waiting() -> Coalesce:
+    """How many deliveries of an endpoint wait, counted among those alone."""
+    pending = WebhookDelivery.objects.filter(
+        endpoint=OuterRef("pk"), state=WebhookDelivery.State.PENDING
+    )
+    counted = pending.order_by().values("endpoint").annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(counted), 0)
 
 
 def change_webhook(pk: UUID, changes: Mapping[str, Any], *, now: datetime) -> WebhookEndpoint:

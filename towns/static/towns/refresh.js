@@ -21,11 +21,16 @@
     return region.contains(at) && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
   };
 
+  // What is told, without what Django masks anew in each answer: a region in which nothing changed
+  // stays, or a screen reader would read its warnings out each time.
+  const bare = (region) =>
+    region.innerHTML.replace(/(name="csrfmiddlewaretoken" value=)"[^"]*"/g, "$1");
+
   const swap = (text) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const region of regions()) {
       const next = fresh.getElementById(region.id);
-      if (!next || isBusy(region) || next.innerHTML === region.innerHTML) continue;
+      if (!next || isBusy(region) || bare(next) === bare(region)) continue;
       const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
       const open = [...region.querySelectorAll("details[id][open]")].map((one) => one.id);
       region.replaceWith(document.adoptNode(next));
@@ -56,7 +61,7 @@
     if (asking || document.hidden) return;
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+      const answer = await fetch(document.body.dataset.address ?? location.href, { headers: { "X-Refresh": "1" } });
       if (!answer.ok || answer.redirected) throw new Error(`answered ${answer.status}`);
       swap(await answer.text());
       failedSince = null;
