@@ -139,7 +139,8 @@ def test_an_error_of_ours() -> None:
     assert answer.status_code == 500
     text = told(answer)
     assert "It is in our log" in text
-    assert "tell an administrator when" in text
+    assert "tell an administrator the number of the request" in text
+    assert text.endswith(f"Request {answer['X-Request-ID']}")
 
 
 def test_without_a_database() -> None:

@@ -14,15 +14,23 @@ from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.template.loader import render_to_string
 from django.urls import Resolver404
 
+from towns.logs import REQUEST_KEY
+
 RETRY_SECONDS = 30
 _DJANGO_S = "matches the given query"
 
 
 def refused(
-    status: int, title: str, why: str, what: str, request: HttpRequest | None = None
+    status: int,
+    title: str,
+    why: str,
+    what: str,
+    request: HttpRequest | None = None,
+    *,
+    request_id: str = "",
 ) -> HttpResponse:
     """The page; given the request, it tells who is signed in, for which it asks the database."""
-    context = {"status": status, "title": title, "why": why, "what": what}
+    context = {"status": status, "title": title, "why": why, "what": what, "request_id": request_id}
     return HttpResponse(render_to_string("refused.html", context, request), status=status)
 
 
@@ -88,7 +96,9 @@ def not_possible(request: HttpRequest, allowed: str) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """503 if the database does not answer, else 500; called while the error is handled."""
+    """503 if the database does not answer, else 500; called while the error is handled. Both tell
+    the id by which our log knows the request."""
+    request_id = request.META.get(REQUEST_KEY, "")
     if isinstance(sys.exception(), OperationalError | InterfaceError):
         answer = refused(
             503,
@@ -96,6 +106,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
             "Nothing can be looked up or saved just now. Towns go on as they are.",
             "Try again in a minute. If it stays so, an administrator looks at the database, and at "
             "/readyz.",
+            request_id=request_id,
         )
         answer["Retry-After"] = str(RETRY_SECONDS)
         return answer
@@ -103,7 +114,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
         500,
         "Something went wrong on our side",
         "It is in our log, with the time. What you asked for may not have been done.",
-        "Look whether it was, then try again. If it fails again, tell an administrator when.",
+        "Look whether it was, then try again. If it fails again, tell an administrator the number "
+        "of the request.",
+        request_id=request_id,
     )
 
 
