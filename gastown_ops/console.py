@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -29,6 +30,13 @@ def no_colours(_request: HttpRequest) -> dict[str, Any]:
     return {}
 
 
+def account_links(_request: HttpRequest) -> list[Item]:
+    """What the menu of who is signed in leads to, besides their password and the way out."""
+    if not settings.GASTOWN_STAFF_TWO_FACTOR:
+        return []
+    return [{"title": "Second factor", "link": reverse_lazy("second_factor:manage")}]
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Gastown Ops",
     "SITE_HEADER": "Gastown Ops",
@@ -37,6 +45,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "towns.admin.overview.overview_context",
     "COLORS": no_colours,
+    "ACCOUNT": {"navigation": account_links},
     "STYLES": [lambda request: static("towns/theme.css")],
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}

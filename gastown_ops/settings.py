@@ -29,6 +29,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "django_q",
     "ninja",
     "towns",
@@ -41,6 +44,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "towns.second_factor.gate.Gate",  # right after the one that tells who is signed in
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "gastown_ops.csp.PolicyMiddleware",
@@ -95,6 +99,9 @@ AXES_CLIENT_IP_CALLABLE = "towns.lockout.client_address"
 GASTOWN_CLIENT_IP_HEADER = env.text("GASTOWN_CLIENT_IP_HEADER", default="")
 AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["code"]  # besides passwords
+GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = "Gastown Ops"
 CONTENT_SECURITY_POLICY = POLICY
 
 SECURE_REFERRER_POLICY = "same-origin"

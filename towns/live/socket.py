@@ -27,6 +27,7 @@ from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
+from towns.second_factor.gate import admits
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
@@ -141,7 +142,7 @@ class TownSocket(_Refusing):
             return caller_with(token.strip(), headers.get(OWNER_HEADER.lower().encode()))
         signed_in = self.scope["user"]
         user = signed_in and User.objects.filter(pk=signed_in.pk, is_active=True).first()
-        if not user:
+        if not (user and admits(self.scope["session"], user)):
             raise Problem(401, "Sign in first.")
         return Caller(user)
 
