@@ -30,11 +30,14 @@ def no_colours(_request: HttpRequest) -> dict[str, Any]:
     return {}
 
 
-def account_links(_request: HttpRequest) -> list[Item]:
-    """What the menu of who is signed in leads to, besides their password and the way out."""
+def account_links(request: HttpRequest) -> list[Item]:
+    """What the menu of who is signed in leads to, besides the way out."""
+    links = [{"title": "Second factor", "link": reverse_lazy("second_factor:manage")}]
     if not settings.GASTOWN_STAFF_TWO_FACTOR:
-        return []
-    return [{"title": "Second factor", "link": reverse_lazy("second_factor:manage")}]
+        links = []
+    if request.user.is_authenticated and request.user.has_usable_password():
+        links.append({"title": "Change password", "link": reverse_lazy("admin:password_change")})
+    return links
 
 
 UNFOLD: dict[str, Any] = {

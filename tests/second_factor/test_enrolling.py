@@ -11,7 +11,6 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from tests.second_factor.app import (
     CODE,
     DOORS,
-    LOGIN,
     SET_UP,
     code_of,
     enrolled,
@@ -127,9 +126,13 @@ def test_pages_with_secrets_are_kept_by_nobody_and_run_nothing_inline(
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_recovery_codes_left_from_before_are_kept_for_nobody(client: Client, staff: User) -> None:
-    recovery.renew(staff)
-    assert client.get(LOGIN).status_code == 200
+def test_recovery_codes_left_from_before_open_nothing(client: Client, staff: User) -> None:
+    old = recovery.renew(staff)[0]
     give_password(client, staff)
-    answer = client.get(CODE)
-    assert answer["Location"] == SET_UP, "without an authenticator they open nothing"
+    assert give_code(client, old)["Location"] == SET_UP
+    client.get(SET_UP)
+    client.post(SET_UP, {"code": code_of(offered(client))})
+    assert recovery.left(staff) == 10
+    again = Client()
+    give_password(again, staff)
+    assert give_code(again, old).status_code == 200

@@ -16,7 +16,7 @@ from tests.access.addresses import all_patterns
 from tests.access.people import Scene, make_scene
 from tests.access.table import API, PAGES
 from tests.factories import make_town, make_user
-from tests.live.running import run
+from tests.live.running import LONG, run
 from tests.live.test_socket import connect, first
 from tests.second_factor.app import (
     CODE,
@@ -28,6 +28,8 @@ from tests.second_factor.app import (
     is_in,
     signed_in,
 )
+from towns.live import socket
+from towns.models import Town
 
 OURS = MANAGE.removeprefix("/")
 Answer = tuple[int, str]
@@ -191,9 +193,24 @@ def test_the_web_socket_is_closed_too() -> None:
 
     async def refused(line: Any) -> Any:
         await line.send_input({"type": "websocket.connect"})
-        return (await line.receive_output(5))["status"]
+        return (await line.receive_output(LONG))["status"]
 
     assert connect(town.owner, f"/live/towns/{town.pk}", refused) == 401
     town.owner.is_staff = False
     town.owner.save()
     assert connect(town.owner, f"/live/towns/{town.pk}", first)["id"] == str(town.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_open_web_socket_is_looked_at_again() -> None:
+    town = make_town(owner=make_user("ann"))
+
+    async def promoted(line: Any) -> Any:
+        await first(line)
+        await User.objects.aupdate(is_staff=True)
+        await Town.objects.aupdate(hold_reason="news")
+        while (message := await line.receive_output(LONG))["type"] != "websocket.close":
+            pass
+        return message["code"]
+
+    assert connect(town.owner, f"/live/towns/{town.pk}", promoted) == socket.GONE

@@ -1,9 +1,12 @@
 """A password and a code, at both doors."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -106,6 +109,27 @@ def test_a_code_works_once(client: Client, staff: User) -> None:
     answer = give_code(client, code)
     assert "used already" in answer.content.decode()
     assert not is_in(client)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["app", "recovery"])
+def test_sent_several_times_at_once_it_is_right_once(staff: User, kind: str) -> None:
+    device = enrolled(staff)
+    recovery_code = recovery.renew(staff)[0].replace(" ", "")
+    code = code_of(device.key) if kind == "app" else recovery_code
+    start = threading.Barrier(4)
+
+    def send(_number: int) -> bool:
+        client = Client()
+        try:
+            give_password(client, staff)
+            start.wait(30)
+            return bool(give_code(client, code).status_code == 302)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(send, range(4))) == 1
 
 
 def test_nor_does_an_earlier_one_after_a_later_one(client: Client, staff: User) -> None:

@@ -73,7 +73,7 @@ class Offer:
 
 @transaction.atomic
 def enrol(device: TOTPDevice, *, replacing: bool) -> list[str]:
-    """Make it the user's only authenticator; returns new recovery codes if they had none.
+    """Make it the user's only authenticator; returns new recovery codes, unless they keep theirs.
 
     What was signed in with an authenticator before is signed in no more. Raises AlreadyEnrolled.
     """
@@ -83,7 +83,7 @@ def enrol(device: TOTPDevice, *, replacing: bool) -> list[str]:
         raise AlreadyEnrolled
     before.delete()
     device.save()
-    codes = [] if recovery.left(user) else recovery.renew(user)
+    codes = [] if replacing and recovery.left(user) else recovery.renew(user)
     _record(user, user, "Replaced the authenticator." if replacing else "Enrolled.")
     return codes
 

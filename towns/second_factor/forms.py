@@ -15,7 +15,7 @@ NEITHER = (
 )
 WRONG = (
     "That code is wrong, too old, or was used already: each works once. Wait until your app shows "
-    "the next one, then type that."
+    "the next one, then type that. If none works, have the phone set its clock by the network."
 )
 WRONG_RECOVERY = (
     "That is none of your recovery codes, or it was used already. Type another one, or the "

@@ -91,7 +91,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
             form.add_error("code", WRONG)
         else:
             return _enrolled(request, pending, user, device)
-    context = {"form": form, "offer": offer, "name": user.get_username(), "replacing": replacing}
+    context = {"form": form, "offer": offer, "replacing": replacing}
     return render(request, "second_factor/set_up.html", context)
 
 
