@@ -99,7 +99,7 @@ AXES_CLIENT_IP_CALLABLE = "towns.lockout.client_address"
 GASTOWN_CLIENT_IP_HEADER = env.text("GASTOWN_CLIENT_IP_HEADER", default="")
 AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
-AXES_SENSITIVE_PARAMETERS = ["code"]  # besides passwords
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]  # axes' own, and codes
 GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
 OTP_TOTP_ISSUER = "Gastown Ops"
 CONTENT_SECURITY_POLICY = POLICY
