@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -29,6 +30,16 @@ def no_colours(_request: HttpRequest) -> dict[str, Any]:
     return {}
 
 
+def account_links(request: HttpRequest) -> list[Item]:
+    """What the menu of who is signed in leads to, besides the way out."""
+    links = [{"title": "Second factor", "link": reverse_lazy("second_factor:manage")}]
+    if not settings.GASTOWN_STAFF_TWO_FACTOR:
+        links = []
+    if request.user.is_authenticated and request.user.has_usable_password():
+        links.append({"title": "Change password", "link": reverse_lazy("admin:password_change")})
+    return links
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Gastown Ops",
     "SITE_HEADER": "Gastown Ops",
@@ -37,16 +48,12 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "towns.admin.overview.overview_context",
     "COLORS": no_colours,
+    "ACCOUNT": {"navigation": account_links},
     "STYLES": [lambda request: static("towns/theme.css")],
     "SCRIPTS": [lambda request: static("towns/theme.js")],
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("towns/icon.svg")}
     ],
-    "ACCOUNT": {
-        "navigation": [
-            {"title": "Second factor", "link": reverse_lazy("second_factor_codes")},
-        ]
-    },
     "SIDEBAR": {
         "show_search": False,
         "navigation": [

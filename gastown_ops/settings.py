@@ -30,8 +30,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "django_otp",
-    "django_otp.plugins.otp_static",
     "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "django_q",
     "ninja",
     "towns",
@@ -46,8 +46,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "towns.second_factor.gate.SecondFactorMiddleware",
+    "towns.second_factor.gate.Gate",  # right after the one that tells who is signed in
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "gastown_ops.csp.PolicyMiddleware",
@@ -101,10 +100,11 @@ AXES_LOCKOUT_CALLABLE = "towns.lockout.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "towns.lockout.client_address"
 GASTOWN_CLIENT_IP_HEADER = env.text("GASTOWN_CLIENT_IP_HEADER", default="")
-GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
-OTP_TOTP_ISSUER = "Gastown Ops"
 AXES_ENABLE_ADMIN = False  # towns.admin.account shows them in the theme
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]  # axes' own, and codes
+GASTOWN_STAFF_TWO_FACTOR = env.switch("GASTOWN_STAFF_TWO_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = "Gastown Ops"
 CONTENT_SECURITY_POLICY = POLICY
 
 SECURE_REFERRER_POLICY = "same-origin"

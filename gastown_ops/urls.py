@@ -1,7 +1,7 @@
 """The project's addresses."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, include, path
@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from towns.api.application import api, sandbox_api
 from towns.metrics.view import metrics
 from towns.probes import healthz, readyz
+from towns.second_factor.doors import AdminDoor, Door
 
 admin.site.site_header = admin.site.site_title = "Gastown Ops"
 admin.site.index_title = "Fleet"
@@ -22,10 +23,11 @@ def home(request: HttpRequest) -> HttpResponse:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home),
-    path("accounts/login/", LoginView.as_view(template_name="dashboard/login.html"), name="login"),
+    path("accounts/login/", Door.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(next_page="login"), name="logout"),
     path("accounts/second-factor/", include("towns.second_factor.urls")),
     path("dashboard/", include("towns.dashboard.urls")),
+    path("admin/login/", AdminDoor.as_view()),  # before the admin's own
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("api/gastown/", sandbox_api.urls),

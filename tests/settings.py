@@ -15,6 +15,7 @@ GASTOWN_SANDBOX_IMAGE = "registry.test/town:1"
 GASTOWN_SANDBOX_URL = "http://{machine_id}.test:8080"
 GASTOWN_INTERNAL_API_SECRET = "internal-secret-for-tests"
 GASTOWN_API_RATE_PER_MINUTE = 0  # tests ask as fast as they can
+GASTOWN_STAFF_TWO_FACTOR = False  # tests of it turn it on
 GASTOWN_METRICS_FLUSH_SECONDS = 0  # nothing runs by itself
 GASTOWN_CONTROL_PLANE_URL = "http://ops.test"
 GASTOWN_R2_ENDPOINT_URL = "https://r2.test"

@@ -115,6 +115,15 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return [*senseless(), *_missing()]
 
 
+@register(TAG, deploy=True)
+def check_signing_in(**_: Any) -> list[CheckMessage]:
+    """Before it is deployed: a password alone must not be enough for staff."""
+    if settings.GASTOWN_STAFF_TWO_FACTOR:
+        return []
+    told = "GASTOWN_STAFF_TWO_FACTOR is off: whoever learns a password of staff is in. Turn it on."
+    return [Warning(told, id="gastown.W002")]
+
+
 def senseless() -> list[CheckMessage]:
     """Settings that can't be what was meant, whatever the installation."""
     return [Error(text, id="gastown.E002") for text in _senseless()]

@@ -1,4 +1,4 @@
-"""What somebody is told who typed a wrong password too often (django-axes counts)."""
+"""What somebody is told who typed a wrong password or code too often (django-axes counts)."""
 
 from typing import Any
 

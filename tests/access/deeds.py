@@ -109,6 +109,7 @@ DEEDS: list[Deed] = [
         "403 403 302+",
     ),
     ("auth/user/{auth.user}/password/", TWICE, "403 403 302+"),
+    ("auth/user/", _ticked("reset_second_factor", "auth.user"), "403 403 302+"),
     ("auth/group/add/", {"name": "x"}, "403 403 403"),
     ("auth/group/{auth.group}/change/", {"name": "x"}, "403 403 403"),
     ("auth/group/{auth.group}/delete/", {"post": "yes"}, "403 403 403"),

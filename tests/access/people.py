@@ -9,6 +9,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from django_q.models import OrmQ, Task
 from django_q.tasks import async_task
 
@@ -58,6 +59,7 @@ def make_scene() -> Scene:
     """Make them all, in a few statements."""
     now, scene = timezone.now(), Scene()
     owner = make_user("owner")
+    TOTPDevice.objects.create(user=owner, name="authenticator")
     people: dict[str, User | None] = {"nobody": None, "owner": owner, "other": make_user("other")}
     for role in ("viewer", "operator", "admin"):
         user = people[role] = make_user(role, is_staff=True)

@@ -8,10 +8,11 @@ PAGES: list[Row] = [
     # method, pattern, body, answers to: nobody owner other viewer operator admin token
     ("get", "", None, "302 302 302 302 302 302 302"),
     ("get", "accounts/login/", None, "200 200 200 200 200 200 200"),
-    ("get", "accounts/second-factor/", None, "302 302 302 302 302 302 302"),
-    ("get", "accounts/second-factor/enrol/", None, "302 302 302 200 200 200 302"),
-    ("get", "accounts/second-factor/codes/", None, "302 302 302 302 302 302 302"),
     ("get", "accounts/logout/", None, "405 405 405 405 405 405 405"),
+    # not there while two-factor login is off; on: tests/second_factor
+    ("get", "accounts/second-factor/", None, "404 404 404 404 404 404 404"),
+    ("get", "accounts/second-factor/code/", None, "404 404 404 404 404 404 404"),
+    ("get", "accounts/second-factor/set-up/", None, "404 404 404 404 404 404 404"),
     ("get", "dashboard/", None, "302 200 200 200 200 200 302"),
     ("get", "dashboard/towns/<uuid:town_id>/", None, "302 200 404 404 404 404 302"),
     ("get", "live/events", None, "204 204 204 204 204 204 204"),  # WSGI has none: see LIVE

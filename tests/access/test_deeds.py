@@ -36,7 +36,7 @@ def everything() -> set[tuple[str, str]]:
     """All rows that somebody could have changed."""
     models = [
         model
-        for app in ("towns", "auth", "axes", "django_q")
+        for app in ("towns", "auth", "axes", "django_q", "otp_totp")
         for model in apps.get_app_config(app).get_models()
     ]
     return {

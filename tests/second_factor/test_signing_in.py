@@ -1,201 +1,246 @@
-"""Two-factor login: staff get nowhere by a password alone."""
+"""A password and a code, at both doors."""
 
-import re
-from collections.abc import Callable, Iterator
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client, override_settings
-from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
+from django.utils import timezone
 
-from tests.access.addresses import all_patterns
-from tests.access.people import make_scene
 from tests.factories import make_user
-from towns.second_factor import devices
-from towns.second_factor.gate import OPEN, is_given
+from tests.second_factor.app import (
+    CODE,
+    DOORS,
+    LOGIN,
+    SET_UP,
+    code_of,
+    enrolled,
+    give_code,
+    give_password,
+    is_in,
+    signed_in,
+    wait_it_out,
+    wrong_code,
+)
+from towns.second_factor import pending, recovery
 
 pytestmark = pytest.mark.django_db
-ASK, ENROL, CODES = (f"/accounts/second-factor/{after}" for after in ("", "enrol/", "codes/"))
-DOORS = ["/accounts/login/", "/admin/login/"]
-
-
-@pytest.fixture(autouse=True)
-def _on() -> Iterator[None]:
-    with override_settings(GASTOWN_STAFF_TWO_FACTOR=True):
-        yield
-
-
-@pytest.fixture
-def bob() -> User:
-    """An operator without an authenticator."""
-    user = make_user("bob", is_staff=True)
-    user.groups.add(Group.objects.get(name="Operator"))
-    return user
-
-
-@pytest.fixture
-def device(bob: User) -> TOTPDevice:
-    """Bob's, who has one now."""
-    return TOTPDevice.objects.create(user=bob, name="authenticator")
-
-
-def code(device: TOTPDevice, drift: int = 0) -> str:
-    """What the app shows, now or in 30 s."""
-    return f"{totp(device.bin_key, drift=drift):06}"
-
-
-def signed_in(door: str = DOORS[0]) -> Client:
-    client = Client()
-    answer = client.post(f"{door}?next=/admin/towns/town/", {"username": "bob", "password": "pw"})
-    assert answer.status_code == 302
-    return client
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_it_works(device: TOTPDevice, door: str) -> None:
-    client = signed_in(door)
-    answer = client.get("/admin/towns/town/?q=x")
-    assert answer["Location"] == f"{ASK}?next=%2Fadmin%2Ftowns%2Ftown%2F%3Fq%3Dx"
-    before = client.session.session_key
-    shown = code(device)
-    answer = client.post(answer["Location"], {"code": f"{shown[:3]} {shown[3:]}"})
-    assert answer["Location"] == "/admin/towns/town/?q=x"
-    assert client.session.session_key != before
-    assert client.get("/admin/towns/town/").status_code == 200
-    assert client.get("/api/v1/towns").status_code == 200
+def test_it_works(client: Client, staff: User, door: str) -> None:
+    device = enrolled(staff)
+    answer = give_password(client, staff, door)
+    assert (answer.status_code, answer["Location"]) == (302, CODE)
+    assert "_auth_user_id" not in client.session, "nobody is signed in by a password alone"
+    assert not is_in(client)
+    answer = give_code(client, code_of(device.key))
+    assert answer["Location"] == ("/" if door == LOGIN else "/admin/")
+    assert is_in(client)
+    staff.refresh_from_db()
+    assert staff.last_login is not None
 
 
-def test_who_has_none_sets_one_up(bob: User) -> None:
-    client = signed_in()
-    assert client.get(ASK)["Location"].startswith(ENROL)
-    page = client.get(f"{ENROL}?next=/admin/").content.decode()
-    device = TOTPDevice.objects.get(user=bob, confirmed=False)
-    key = re.search(r"<code>([A-Z2-7 ]+)</code>", page)
-    assert key
-    assert len(key[1].replace(" ", "")) == 32
-    assert "data:image/svg+xml" in page
-    wrong = client.post(ENROL, {"code": "000000" if code(device) != "000000" else "111111"})
-    assert wrong.status_code == 422
-    assert "That code is wrong" in wrong.content.decode()
-    assert client.get("/admin/").status_code == 302
-    device.refresh_from_db()
-    device.throttle_reset()
-    page = client.post(ENROL, {"code": code(device), "next": "/admin/"}).content.decode()
-    codes = re.findall(r"<li><code>(\w+)</code>", page)
-    assert len(set(codes)) == devices.CODES
-    assert client.get("/admin/towns/town/").status_code == 200
-    assert "10 recovery codes left" in client.get(CODES).content.decode()
-    assert codes[0] not in client.get(CODES).content.decode(), "shown once"
-
-    other = signed_in()
-    assert other.post(ASK, {"code": codes[0]}).status_code == 302
-    assert other.get("/admin/").status_code == 200
-    third = signed_in()
-    assert third.post(ASK, {"code": codes[0]}).status_code == 422, "each is good once"
+@pytest.mark.parametrize("door", DOORS)
+def test_where_they_wanted_to_go_is_kept(client: Client, staff: User, door: str) -> None:
+    device = enrolled(staff)
+    give_password(client, staff, door, next_url="/admin/towns/town/?q=mill")
+    answer = give_code(client, code_of(device.key))
+    assert answer["Location"] == "/admin/towns/town/?q=mill"
 
 
-def test_a_code_is_good_once(device: TOTPDevice) -> None:
-    shown = code(device)
-    assert signed_in().post(ASK, {"code": shown}).status_code == 302
-    again = signed_in()
-    assert again.post(ASK, {"code": shown}).status_code == 422
-    assert again.get("/admin/").status_code == 302
-    device.refresh_from_db()
-    device.throttle_reset()
-    assert again.post(ASK, {"code": code(device, drift=1)}).status_code == 302
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example/", "javascript:x()"])
+def test_nobody_is_led_elsewhere(client: Client, staff: User, door: str, evil: str) -> None:
+    device = enrolled(staff)
+    give_password(client, staff, door, next_url=evil)
+    answer = client.post(f"{CODE}?next={evil}", {"code": code_of(device.key), "next": evil})
+    assert answer["Location"] in ("/", "/admin/")
 
 
-def test_codes_can_not_be_guessed(device: TOTPDevice) -> None:
-    client, right = signed_in(), code(device)
-    wrong = "000000" if right != "000000" else "111111"
-    for _ in range(3):
-        client.post(ASK, {"code": wrong})
-        TOTPDevice.objects.filter(pk=device.pk, throttling_failure_count__lt=9).update(
-            throttling_failure_count=9
-        )
-    for who in (client, signed_in()):
-        answer = who.post(ASK, {"code": right})
-        assert answer.status_code == 422, "the right one comes too late, from wherever"
-        assert "Too many wrong codes. Wait " in answer.content.decode()
-    assert client.get("/admin/").status_code == 302
-
-
-def test_nobody_replaces_an_authenticator_by_the_password(device: TOTPDevice) -> None:
-    client = signed_in()
-    assert client.get(ENROL)["Location"].startswith(ASK)
-    assert client.post(ENROL, {"code": "123456"})["Location"].startswith(ASK)
-    assert client.post(CODES)["Location"].startswith(ASK)
-    assert TOTPDevice.objects.count() == 1
-    client.post(ASK, {"code": code(device)})
-    assert client.get(ENROL).status_code == 200
-    new = TOTPDevice.objects.get(confirmed=False)
-    assert client.post(ENROL, {"code": code(new)}).status_code == 200
-    assert list(TOTPDevice.objects.all()) == [new], "the old one is gone"
-    assert client.get("/admin/").status_code == 200
-
-
-@pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_it_leads_nowhere_else(device: TOTPDevice, evil: str) -> None:
-    answer = signed_in().post(ASK, {"code": code(device), "next": evil})
-    assert answer["Location"] == "/"
-
-
-def test_owners_need_none() -> None:
-    make_user("alice")
-    client = Client()
-    client.post(DOORS[0], {"username": "alice", "password": "pw"})
-    assert client.get("/dashboard/").status_code == 200
-    assert client.get(ASK)["Location"] == "/"
-    assert client.get(ENROL)["Location"] == "/"
-
-
-def test_another_s_device_opens_nothing(bob: User, device: TOTPDevice) -> None:
-    make_user("eve", is_staff=True, is_superuser=True)
-    client = Client()
-    client.post(DOORS[0], {"username": "eve", "password": "pw"})
+def test_the_session_has_a_new_key_after_each_step(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    client.get(LOGIN)
     session = client.session
-    session["otp_device_id"] = device.persistent_id
+    session["known"] = "to somebody else"
     session.save()
-    assert client.get("/admin/").status_code == 302
-    assert is_given(bob, session)
-    assert not is_given(User.objects.get(username="eve"), session)
-    assert not is_given(bob, {})
+    keys = [session.session_key]
+    give_password(client, staff)
+    keys.append(client.session.session_key)
+    give_code(client, code_of(device.key))
+    keys.append(client.session.session_key)
+    assert len(set(keys)) == 3
 
 
-def test_every_address_is_closed() -> None:
-    """All that the resolver knows, for an administrator who gave the password alone."""
-    scene, reached = make_scene(), []
-    client = scene.clients["admin"]
-    for pattern in set(all_patterns()) - OPEN:
-        for method in ("get", "post", "patch", "delete"):
-            given = {} if method == "get" else {"content_type": "application/json"}
-            answer = getattr(client, method)(scene.path(pattern), **given)
-            if answer.status_code != 404:
-                asked = answer.status_code == 302 and answer["Location"].startswith(ASK)
-                refused = answer.status_code == 403 and b"two-factor" in answer.content
-                if not asked and not refused:
-                    reached.append((method, pattern, answer.status_code))
-    assert not reached
+@pytest.mark.parametrize("code", ["", "12345", "abcdef", "١٢٣٤٥٦", "1234567"])
+def test_what_is_no_code_is_told_and_not_counted(client: Client, staff: User, code: str) -> None:
+    device = enrolled(staff)
+    give_password(client, staff)
+    page = give_code(client, code).content.decode()
+    assert "Type the 6 digits" in page
+    device.refresh_from_db()
+    assert device.throttling_failure_count == 0
+    assert give_code(client, code_of(device.key)).status_code == 302
 
 
-def test_a_token_is_not_asked() -> None:
-    assert make_scene().clients["token"].get("/api/v1/towns").status_code == 200
+def test_a_wrong_code_lets_nobody_in(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    give_password(client, staff)
+    answer = give_code(client, wrong_code(device.key))
+    assert answer.status_code == 200
+    assert "That code is wrong, too old, or was used already" in answer.content.decode()
+    assert not is_in(client)
 
 
-def test_who_lost_it_sets_up_a_new_one(device: TOTPDevice, call: Callable[..., object]) -> None:
-    client = signed_in()
-    client.post(ASK, {"code": code(device)})
-    devices.new_codes(device.user)
-    assert call("second_factor", "forget", "bob", "--json").json == {  # type: ignore[attr-defined]
-        "name": "bob",
-        "forgotten": True,
-    }
-    assert client.get("/admin/")["Location"].startswith(ASK), "open sessions are asked, too"
-    assert client.get(ASK)["Location"].startswith(ENROL)
-    assert call("second_factor", "forget", "ghost").code == 1  # type: ignore[attr-defined]
+def test_blanks_in_a_code_do_not_matter(client: Client, staff: User) -> None:
+    code = code_of(enrolled(staff).key)
+    give_password(client, staff)
+    assert give_code(client, f" {code[:3]} {code[3:]} ").status_code == 302
 
 
-@override_settings(GASTOWN_STAFF_TWO_FACTOR=False)
-def test_where_it_is_off_nobody_is_asked(bob: User) -> None:
-    assert signed_in().get("/admin/").status_code == 200
+def test_a_code_works_once(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    code = code_of(device.key)
+    signed_in(staff)
+    give_password(client, staff)
+    answer = give_code(client, code)
+    assert "used already" in answer.content.decode()
+    assert not is_in(client)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["app", "recovery"])
+def test_sent_several_times_at_once_it_is_right_once(staff: User, kind: str) -> None:
+    device = enrolled(staff)
+    recovery_code = recovery.renew(staff)[0].replace(" ", "")
+    code = code_of(device.key) if kind == "app" else recovery_code
+    start = threading.Barrier(4)
+
+    def send(_number: int) -> bool:
+        client = Client()
+        try:
+            give_password(client, staff)
+            start.wait(30)
+            return bool(give_code(client, code).status_code == 302)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(send, range(4))) == 1
+
+
+def test_nor_does_an_earlier_one_after_a_later_one(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    signed_in(staff, later=1)
+    give_password(client, staff)
+    assert give_code(client, code_of(device.key)).status_code == 200
+
+
+def test_a_code_of_somebody_else_is_wrong(client: Client, staff: User) -> None:
+    enrolled(staff)
+    other = enrolled(make_user("bob", is_staff=True))
+    give_password(client, staff)
+    assert give_code(client, code_of(other.key)).status_code == 200
+    assert not is_in(client)
+
+
+def test_a_recovery_code_works_once(client: Client, staff: User) -> None:
+    enrolled(staff)
+    code = recovery.renew(staff)[0]
+    give_password(client, staff, next_url="/dashboard/")
+    page = client.post(CODE, {"code": code}, follow=True).content.decode()
+    assert "You signed in with a recovery code; 9 of 10 are left." in page
+    assert is_in(client)
+    again = Client()
+    give_password(again, staff)
+    assert "That is none of your recovery codes" in give_code(again, code).content.decode()
+    assert not is_in(again)
+
+
+def test_a_recovery_code_is_its_owner_s(client: Client, staff: User) -> None:
+    enrolled(staff)
+    recovery.renew(staff)
+    bob = make_user("bob", is_staff=True)
+    enrolled(bob)
+    code = recovery.renew(bob)[0]
+    give_password(client, staff)
+    assert give_code(client, code).status_code == 200
+    assert recovery.left(bob) == 10
+
+
+def test_what_is_kept_of_recovery_codes_is_none(staff: User) -> None:
+    codes = [code.replace(" ", "") for code in recovery.renew(staff)]
+    kept = staff.staticdevice_set.get().token_set.values_list("token", flat=True)  # type: ignore[attr-defined]  # of a package without types
+    assert not set(codes) & set(kept)
+    assert len(set(kept)) == len(set(codes)) == 10
+
+
+def test_who_waits_too_long_begins_again(
+    client: Client, staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = enrolled(staff)
+    give_password(client, staff)
+    monkeypatch.setattr(pending, "KEPT", timedelta(seconds=-1))
+    answer = client.post(CODE, {"code": code_of(device.key)}, follow=True)
+    assert answer.redirect_chain == [(LOGIN, 302)]
+    assert "Sign in again." in answer.content.decode()
+    monkeypatch.undo()
+    assert client.get(CODE)["Location"] == LOGIN, "what was noted is gone"
+
+
+@pytest.mark.parametrize("change", ["password", "closed"])
+def test_an_account_that_changed_begins_again(client: Client, staff: User, change: str) -> None:
+    device = enrolled(staff)
+    give_password(client, staff)
+    staff.is_active = change != "closed"
+    staff.set_password("another")
+    staff.save()
+    assert give_code(client, code_of(device.key))["Location"] == LOGIN
+    assert not is_in(client)
+
+
+def test_a_code_alone_is_nothing(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    for path in (CODE, SET_UP):
+        assert client.get(path)["Location"] == LOGIN
+        assert client.post(path, {"code": code_of(device.key)})["Location"] == LOGIN
+
+
+def test_owners_need_no_code(client: Client) -> None:
+    owner = make_user("alice")
+    assert give_password(client, owner)["Location"] == "/"
+    assert client.get("/dashboard/").status_code == 200
+
+
+def test_off_a_password_is_enough(client: Client, staff: User) -> None:
+    with override_settings(GASTOWN_STAFF_TWO_FACTOR=False):
+        give_password(client, staff)
+        assert is_in(client)
+        assert client.get(CODE).status_code == 404
+    assert not is_in(client), "and when it is turned on, that session is nobody's"
+
+
+def test_a_superuser_who_is_no_staff_needs_one_too(client: Client) -> None:
+    root = make_user("root", is_superuser=True)
+    assert give_password(client, root)["Location"] == CODE
+
+
+def test_who_goes_to_the_admin_s_door_while_in_is_let_in(staff: User) -> None:
+    enrolled(staff)
+    assert signed_in(staff).get("/admin/login/")["Location"] == "/admin/"
+
+
+def test_after_a_wrong_code_the_next_waits_longer_each_time(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    device.throttling_failure_count, device.throttling_failure_timestamp = 9, timezone.now()
+    device.save()
+    give_password(client, staff)
+    page = give_code(client, code_of(device.key)).content.decode()
+    assert "Try again in 4 min." in page
+    wait_it_out(staff)
+    assert give_code(client, code_of(device.key)).status_code == 302
+    device.refresh_from_db()
+    assert device.throttling_failure_count == 0

@@ -7,13 +7,14 @@ from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from towns.admin.base import ReadOnlyAdmin, TellingAdmin
+from towns.second_factor.authenticator import reset
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -30,7 +31,8 @@ else:
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-admin.site.unregister((TOTPDevice, StaticDevice))  # nobody sees another's keys
+admin.site.unregister(TOTPDevice)  # they show keys; `towns.second_factor` makes and resets them
+admin.site.unregister(StaticDevice)
 ONLY_SUPERUSERS = ("is_superuser", "user_permissions")
 
 
@@ -41,7 +43,8 @@ class AccountAdmin(TellingAdmin[User], Users):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "email", "is_staff", "is_active", "last_login")
+    list_display = ("username", "email", "is_staff", "second_factor", "is_active", "last_login")
+    actions = ("reset_second_factor",)
     show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -67,7 +70,28 @@ class AccountAdmin(TellingAdmin[User], Users):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Without the accounts of tokens, which are revoked where they are listed."""
-        return super().get_queryset(request).filter(api_token=None)
+        enrolled = TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
+        accounts = super().get_queryset(request).filter(api_token=None)
+        return accounts.annotate(has_second_factor=Exists(enrolled))
+
+    @admin.display(description="second factor", boolean=True)
+    def second_factor(self, account: User) -> bool:
+        """Whether they have enrolled an authenticator."""
+        return bool(account.has_second_factor)  # type: ignore[attr-defined]  # annotated above
+
+    @admin.action(description="Reset the second factor", permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Take away what is lost: they enrol anew. One's own is replaced with a code of it."""
+        assert isinstance(request.user, User)
+        for account in queryset:
+            if account.pk == request.user.pk:
+                messages.warning(request, f"{account}: replace your own under Second factor.")
+            elif not self.has_change_permission(request, account):
+                messages.warning(request, f"{account} may do more than you. Ask a superuser.")
+            elif reset(account, by=request.user):
+                messages.success(request, f"{account} enrols anew at the next sign-in.")
+            else:
+                messages.info(request, f"{account} had no second factor.")
 
 
 def _may_do_all(request: HttpRequest, permissions: Iterable[str]) -> bool:
@@ -109,7 +133,7 @@ class StaffGroupAdmin(TellingAdmin[Group], Groups):
 
 @admin.register(AccessAttempt)
 class LockOutAdmin(ReadOnlyAdmin[AccessAttempt]):
-    """Names that were given wrong passwords; who deletes a row lets them try again."""
+    """Names that were given wrong passwords or codes; who deletes a row lets them try again."""
 
     actions = ("unlock",)
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time")

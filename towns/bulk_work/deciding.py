@@ -80,5 +80,5 @@ def _change(run_id: int, states: tuple[str, ...], **fields: object) -> bool:
         if mine.update(**fields) != 1:
             return False
         if fields["state"] in GOING:
-            transaction.on_commit(call_worker)
+            transaction.on_commit(call_worker, robust=True)
         return True

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.db import connections
 from django.urls import path, re_path
 
 from towns.live.socket import NoSocket, TownSocket
+from towns.second_factor.gate import gated_sockets
 
 _town: Any = TownSocket.as_asgi()  # Django's path() knows only views
 _none: Any = NoSocket.as_asgi()
@@ -19,5 +19,5 @@ def routed(pages: Any) -> ProtocolTypeRouter:
     """The whole application, given Django's own. No database connection is kept in it: a request's
     thread ends with it, and a connection that is kept would outlive its use."""
     connections.settings["default"]["CONN_MAX_AGE"] = 0
-    sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(_sockets)))
+    sockets = AllowedHostsOriginValidator(gated_sockets(URLRouter(_sockets)))
     return ProtocolTypeRouter({"http": pages, "websocket": sockets})

@@ -32,7 +32,7 @@ from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
-from towns.second_factor import gate as second_factor
+from towns.second_factor.gate import admits
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
@@ -163,10 +163,8 @@ class TownSocket(_Refusing):
             return caller_with(token.strip(), headers.get(OWNER_HEADER.lower().encode()))
         session = _session(self.scope["session"].session_key)
         user: Any = get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]  # all it needs
-        if not user.is_authenticated:
+        if not (user.is_authenticated and admits(session, user)):
             raise Problem(401, "Sign in first.")
-        if second_factor.is_asked_for(user) and not second_factor.is_given(user, session):
-            raise second_factor.MISSING
         return Caller(user)
 
     def _counts(self, town: Town) -> bool:

@@ -1,1 +1,1 @@
-"""Two-factor login for staff: after the password, a code of an authenticator app (RFC 6238)."""
+"""Two-factor login of staff: a password, then a code of an authenticator app (django-otp)."""

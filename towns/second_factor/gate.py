@@ -1,70 +1,71 @@
-"""The one gate: staff who gave no second factor in this session get nowhere but to the page for it.
+"""The one gate: a session of staff is nobody's until a code was given in it.
 
-It is closed for every address that isn't named here. A bearer token signs nobody in, and isn't
-asked.
+Whatever asks who is signed in (views, the API, `/live/`, the WebSocket) then gets the answer for
+nobody, so that no door has to know of second factors, and a new one is closed without a word.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from channels.auth import AuthMiddleware
+from channels.db import database_sync_to_async
+from channels.sessions import CookieMiddleware, SessionMiddleware
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.functional import SimpleLazyObject
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
 
-from towns.api.problems import Problem, problem_response
 
-OPEN = frozenset(
-    {
-        "accounts/login/",
-        "accounts/logout/",
-        "accounts/second-factor/",
-        "accounts/second-factor/enrol/",
-        "admin/login/",
-        "admin/logout/",
-        "healthz",
-        "readyz",
-    }
-)
-"""Routes that staff reach with the password alone."""
-FOR_PROGRAMS = ("/api/", "/live/", "/metrics")
-MISSING = Problem(403, "Give your second factor first: sign in at /accounts/login/.", "two-factor")
+def needs(user: Any) -> bool:
+    """Whether somebody has to give a second factor."""
+    return settings.GASTOWN_STAFF_TWO_FACTOR and (user.is_staff or user.is_superuser)
 
 
-def is_asked_for(user: Any) -> bool:
-    """Whether that user needs a second factor."""
-    return bool(settings.GASTOWN_STAFF_TWO_FACTOR and user.is_authenticated and user.is_staff)
+def admits(session: Any, user: Any) -> bool:
+    """Whether a session counts as its user's. One in which a code was given does as long as the
+    authenticator is the user's: once it is replaced or reset, what a thief holds ends too."""
+    if not needs(user):
+        return True
+    told = session.get(DEVICE_ID_SESSION_KEY)
+    device = Device.from_persistent_id(told) if told else None
+    return device is not None and device.confirmed and device.user_id == user.pk
 
 
-def is_given(user: User, session: Any) -> bool:
-    """Whether it was given in that session, for what has a session but no request."""
-    device = Device.from_persistent_id(session.get(DEVICE_ID_SESSION_KEY) or "")
-    return device is not None and device.user_id == user.pk and device.confirmed
-
-
-class SecondFactorMiddleware:
-    """Sends staff to the page that asks for it; programs hear a problem."""
+class Gate:
+    """For requests. It stands after Django's own middleware that tells who is signed in."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer it, as nobody's request where the gate is closed."""
+        if settings.GASTOWN_STAFF_TWO_FACTOR:
+            found, found_later = request.user, request.auser
+
+            async def later() -> Any:
+                return await database_sync_to_async(_passed)(request.session, await found_later())
+
+            lazy: Any = SimpleLazyObject(lambda: _passed(request.session, found))
+            request.user, request.auser = lazy, later
         return self._get_response(request)
 
-    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """The answer instead of the view's, where the factor is missing."""
-        assert request.resolver_match is not None
-        if not settings.GASTOWN_STAFF_TWO_FACTOR or request.resolver_match.route in OPEN:
-            return None
-        user: Any = request.user
-        if not is_asked_for(user) or user.is_verified():
-            return None
-        if request.path.startswith(FOR_PROGRAMS):
-            return problem_response(request, MISSING)
-        query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
-        return redirect(f"{reverse('second_factor')}?{query}".rstrip("?"))
+
+class SocketGate(AuthMiddleware):
+    """For WebSockets, which no middleware of Django's sees."""
+
+    async def resolve_scope(self, scope: Any) -> None:
+        """Put into the scope who is signed in."""
+        await super().resolve_scope(scope)
+        scope["user"] = await database_sync_to_async(_passed)(scope["session"], scope["user"])
+
+
+def gated_sockets(inner: Any) -> Any:
+    """As `channels.auth.AuthMiddlewareStack`, with the gate."""
+    return CookieMiddleware(SessionMiddleware(SocketGate(inner)))
+
+
+def _passed(session: Any, user: Any) -> Any:
+    return user if admits(session, user) else AnonymousUser()

@@ -4,8 +4,9 @@ from django.urls import path
 
 from towns.second_factor import views
 
+app_name = "second_factor"
 urlpatterns = [
-    path("", views.second_factor, name="second_factor"),
-    path("enrol/", views.enrol, name="second_factor_enrol"),
-    path("codes/", views.codes, name="second_factor_codes"),
+    path("", views.manage, name="manage"),
+    path("code/", views.give_code, name="code"),
+    path("set-up/", views.set_up, name="set_up"),
 ]

@@ -1,162 +1,202 @@
-"""The pages of the second factor: give it, set it up, and what to do when the phone is lost."""
+"""The pages of the second factor: giving a code, enrolling, and what can be changed later."""
 
-import base64
+import time
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-import django_otp
-import segno
-from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
-from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp import login as note_second_factor
 
 from towns.readable import duration
-from towns.second_factor import devices
-
-WRONG = (
-    "That code is wrong, or was used before. Wait for the next one and type it; if codes stay "
-    "wrong, look whether the clock of your phone is right."
+from towns.second_factor import recovery
+from towns.second_factor.authenticator import (
+    AlreadyEnrolled,
+    Offer,
+    authenticator_of,
+    enrol,
+    renew_codes,
 )
+from towns.second_factor.codes import Checked, check
+from towns.second_factor.forms import WRONG, WRONG_RECOVERY, AppCodeForm, CodeForm
+from towns.second_factor.gate import needs
+from towns.second_factor.pending import KEPT, Pending, forget
+
+_KEY, _REPLACING = "second_factor_key", "second_factor_replacing"
+View = Callable[[HttpRequest], HttpResponse]
 
 
-class CodeForm(forms.Form):
-    """A code, with or without the spaces that apps show in it."""
+def _page(view: View) -> View:
+    """What all pages share: they are kept by nobody, their codes are in no report of an error, and
+    they are not there when the setting is off."""
 
-    code = forms.CharField(max_length=30, error_messages={"required": "Type the code."})
+    @wraps(view)
+    def shown(request: HttpRequest) -> HttpResponse:
+        if not settings.GASTOWN_STAFF_TWO_FACTOR:
+            raise Http404("Two-factor login is off here (GASTOWN_STAFF_TWO_FACTOR).")
+        return view(request)
 
-    def clean_code(self) -> str:
-        """As it is compared."""
-        return "".join(str(self.cleaned_data["code"]).split()).lower()
-
-
-@never_cache
-@sensitive_post_parameters("code")
-@require_http_methods(["GET", "POST"])
-@login_required
-def second_factor(request: HttpRequest) -> HttpResponse:
-    """Ask for a code of the authenticator, or for a recovery code."""
-    user, after = _user(request), _next(request)
-    if request.user.is_verified() or not (user.is_staff or devices.has_authenticator(user)):  # type: ignore[union-attr]  # django-otp's
-        return redirect(after)
-    if not devices.has_authenticator(user):
-        return redirect(_with_next("second_factor_enrol", after))
-    error = ""
-    if request.method == "POST":
-        device, error = _matched(request, user)
-        if device is not None:
-            _let_in(request, device)
-            return redirect(after)
-    status = 422 if error else 200
-    context = {"error": error, "next": after}
-    return render(request, "dashboard/second_factor.html", context, status=status)
-
-
-@never_cache
-@sensitive_post_parameters("code")
-@require_http_methods(["GET", "POST"])
-@login_required
-def enrol(request: HttpRequest) -> HttpResponse:
-    """Set an authenticator up; where there is one, only who has given it may replace it."""
-    user, after = _user(request), _next(request)
-    if not user.is_staff:
-        return redirect(after)
-    if devices.has_authenticator(user) and not request.user.is_verified():  # type: ignore[union-attr]  # django-otp's
-        return redirect(_with_next("second_factor", after))
-    device, error = devices.new_authenticator(user), ""
-    if request.method == "POST":
-        error = _why_not(request, user, device)
-        if not error:
-            device.refresh_from_db()
-            _let_in(request, device)
-            return _show_codes(request, user, after)
-    context = {
-        "error": error,
-        "next": after,
-        "qr": segno.make(device.config_url, error="m").svg_data_uri(
-            scale=5, border=3, light="#fff"
-        ),
-        "secret": _secret(device),
-    }
-    return render(request, "dashboard/enrol.html", context, status=422 if error else 200)
-
-
-@never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
-def codes(request: HttpRequest) -> HttpResponse:
-    """How many recovery codes are left; a POST makes fresh ones and shows them, once."""
-    user = _user(request)
-    if not request.user.is_verified():  # type: ignore[union-attr]  # django-otp's
-        return redirect(_with_next("second_factor", reverse("second_factor_codes")))
-    if request.method == "POST":
-        return _show_codes(request, user, _home(user))
-    return render(request, "dashboard/codes.html", {"left": devices.codes_left(user)})
-
-
-def _matched(request: HttpRequest, user: User) -> tuple[Any, str]:
-    """The device that has the posted code, or what is wrong with it."""
-    form = CodeForm(request.POST)
-    if not form.is_valid():
-        return None, "Type the code that your authenticator shows now."
-    until = devices.locked_until(user)
-    if until is not None and until > timezone.now():
-        left = duration(max(1, (until - timezone.now()).total_seconds()))
-        return None, f"Too many wrong codes. Wait {left}, then type the code that is shown then."
-    device = django_otp.match_token(user, form.cleaned_data["code"])
-    return device, "" if device else WRONG
-
-
-def _why_not(request: HttpRequest, user: User, device: TOTPDevice) -> str:
-    form = CodeForm(request.POST)
-    if not form.is_valid():
-        return "Type the code that your authenticator shows now."
-    allowed, _facts = device.verify_is_allowed()
-    if not allowed:
-        return "Too many wrong codes. Wait a moment, then type the code that is shown then."
-    return "" if devices.confirm(device, form.cleaned_data["code"]) else WRONG
-
-
-def _let_in(request: HttpRequest, device: Any) -> None:
-    request.session.cycle_key()  # what was known of the session before is worth nothing now
-    django_otp.login(request, device)
-
-
-def _show_codes(request: HttpRequest, user: User, after: str) -> HttpResponse:
-    context = {"codes": devices.new_codes(user), "next": after}
-    return render(request, "dashboard/codes.html", context)
-
-
-def _user(request: HttpRequest) -> User:
-    assert request.user.is_authenticated
-    return User.objects.get(pk=request.user.pk)
-
-
-def _home(user: User) -> str:
-    return reverse("admin:index" if user.is_staff else "dashboard:towns")
-
-
-def _next(request: HttpRequest) -> str:
-    """Where to go afterwards: an address of ours, or the front page."""
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    return require_http_methods(["GET", "HEAD", "POST"])(
+        never_cache(sensitive_post_parameters("code")(shown))
     )
-    return wanted if ours else "/"
 
 
-def _with_next(name: str, after: str) -> str:
-    return f"{reverse(name)}?{urlencode({'next': after})}"
+@_page
+def give_code(request: HttpRequest) -> HttpResponse:
+    """The second step of signing in."""
+    pending, user = _half_way(request)
+    if pending is None or user is None:
+        return _from_the_start(request, pending)
+    if authenticator_of(user) is None:
+        return redirect("second_factor:set_up")
+    form = CodeForm(request.POST or None)
+    if form.is_valid():
+        checked = _checked(request, user, form)
+        if checked.right:
+            _sign_in(request, pending, user)
+            if checked.recovery:
+                messages.warning(request, _told_of_recovery(user))
+            return redirect(pending.next)
+    return render(request, "second_factor/code.html", {"form": form, "name": user.get_username()})
 
 
-def _secret(device: TOTPDevice) -> str:
-    """The key in groups of four, for who can't scan."""
-    text = base64.b32encode(device.bin_key).decode().rstrip("=")
-    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+@_page
+def set_up(request: HttpRequest) -> HttpResponse:
+    """Enrolling: for who has no authenticator yet, right after the password, and for who replaces
+    theirs, right after a code of the old one."""
+    pending, user = _half_way(request)
+    replacing = pending is None and _may_replace(request)
+    if replacing:
+        assert isinstance(request.user, User)
+        user = request.user
+    if user is None:
+        return _from_the_start(request, pending)
+    if not replacing and authenticator_of(user) is not None:
+        return redirect("second_factor:code")
+    offer = _offer(request, user)
+    form = AppCodeForm(request.POST or None)
+    if form.is_valid():
+        device = offer.device(form.cleaned_data["code"], time.time())
+        if device is None:
+            form.add_error("code", WRONG)
+        else:
+            return _enrolled(request, pending, user, device)
+    context = {"form": form, "offer": offer, "replacing": replacing}
+    return render(request, "second_factor/set_up.html", context)
+
+
+@_page
+@login_required
+def manage(request: HttpRequest) -> HttpResponse:
+    """One's own second factor: new recovery codes or another authenticator, for one more code."""
+    assert isinstance(request.user, User)
+    user = request.user
+    if not needs(user):
+        messages.info(request, "Only staff have a second factor here.")
+        return redirect("/")
+    form, what = CodeForm(request.POST or None), request.POST.get("what", "")
+    if what in ("codes", "replace") and form.is_valid() and _checked(request, user, form).right:
+        if what == "codes":
+            return _show_codes(request, renew_codes(user), "second_factor:manage")
+        request.session[_REPLACING] = timezone.now().timestamp()
+        return redirect("second_factor:set_up")
+    context = {
+        "form": form,
+        "what": what,
+        "device": authenticator_of(user),
+        "left": recovery.left(user),
+        "of": recovery.CODES,
+    }
+    return render(request, "second_factor/manage.html", context)
+
+
+def _half_way(request: HttpRequest) -> tuple[Pending | None, User | None]:
+    pending = Pending.read(request)
+    return pending, None if pending is None else pending.user(timezone.now())
+
+
+def _from_the_start(request: HttpRequest, pending: Pending | None) -> HttpResponse:
+    if pending is None:
+        return redirect("login")
+    forget(request)
+    told = f"Nothing was entered for {duration(KEPT.total_seconds())}, or your account has changed."
+    messages.error(request, f"{told} Sign in again.")
+    return redirect("login")
+
+
+def _checked(request: HttpRequest, user: User, form: CodeForm) -> Checked:
+    """Looks at a code; the form says what is wrong with it."""
+    checked = check(request, user, form.cleaned_data["code"])
+    if checked.wait_until is not None:
+        seconds = max(1, (checked.wait_until - timezone.now()).total_seconds())
+        form.add_error(
+            "code",
+            f"After a wrong code the next one has to wait. Try again in {duration(seconds)}.",
+        )
+    elif not checked.right:
+        is_app = len(form.cleaned_data["code"]) != recovery.DIGITS
+        form.add_error("code", WRONG if is_app else WRONG_RECOVERY)
+    return checked
+
+
+def _may_replace(request: HttpRequest) -> bool:
+    at = request.session.get(_REPLACING, 0.0)
+    fresh: bool = timezone.now().timestamp() - at < KEPT.total_seconds()
+    return request.user.is_authenticated and fresh
+
+
+def _offer(request: HttpRequest, user: User) -> Offer:
+    """What is offered in this session; it stays until it is taken, over mistyped codes too."""
+    key = request.session.get(_KEY)
+    offer = Offer.new(user) if key is None else Offer(user, key)
+    request.session[_KEY] = offer.key
+    return offer
+
+
+def _enrolled(
+    request: HttpRequest, pending: Pending | None, user: User, device: Any
+) -> HttpResponse:
+    for name in (_KEY, _REPLACING):
+        request.session.pop(name, None)
+    try:
+        codes = enrol(device, replacing=pending is None)
+    except AlreadyEnrolled:
+        return redirect("second_factor:code")
+    if pending is not None:
+        _sign_in(request, pending, user)
+    else:
+        request.session.cycle_key()
+        note_second_factor(request, device)
+    if pending is None:
+        messages.success(request, "From now on only the new authenticator works.")
+    next_url = "second_factor:manage" if pending is None else pending.next
+    return _show_codes(request, codes, next_url) if codes else redirect(next_url)
+
+
+def _sign_in(request: HttpRequest, pending: Pending, user: User) -> None:
+    """Both factors were right: now there is a session of theirs, under a new key."""
+    forget(request)
+    login(request, user, backend=pending.backend)
+    note_second_factor(request, authenticator_of(user))
+
+
+def _show_codes(request: HttpRequest, codes: list[str], next_url: str) -> HttpResponse:
+    """The one time that they are shown: as the answer itself, and kept nowhere."""
+    context = {"codes": codes, "next": resolve_url(next_url)}
+    return render(request, "second_factor/codes.html", context)
+
+
+def _told_of_recovery(user: User) -> str:
+    left = recovery.left(user)
+    told = f"You signed in with a recovery code; {left} of {recovery.CODES} are left."
+    return f"{told} If your authenticator is lost, replace it under Second factor."
