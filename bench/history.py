@@ -6,7 +6,6 @@ lies a plain one with the same rows and the indexes that it had before.
 """
 
 import argparse
-import os
 import random
 import statistics
 import sys
@@ -14,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-SERVER = os.environ.get("GASTOWN_TEST_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
+from bench.database import NoServer, own_database
+
 NAME = "gastown_bench_history"
 DAYS = 14
 PER_DAY = 480
@@ -33,42 +33,15 @@ VALUES = (
 
 def main() -> int:
     """The exit code."""
-    import psycopg
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the big table")
     rows = parser.parse_args().rows
     try:
-        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError:
-        print(f"Health history: PostgreSQL does not answer at {SERVER}: left out.")
-        return 0
-    server.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-    server.execute(f"CREATE DATABASE {NAME}")
-    try:
-        _set_up()
-        _run(rows)
-    finally:
-        server.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
+        with own_database(NAME):
+            _run(rows)
+    except NoServer as error:
+        print(f"Health history is left out. {error}")
     return 0
-
-
-def _set_up() -> None:
-    os.environ.update(
-        DATABASE_URL=f"{SERVER}/{NAME}",
-        GASTOWN_ENV_FILE="",
-        DJANGO_SETTINGS_MODULE="gastown_ops.settings",
-        DEBUG="true",
-        LOG_LEVEL="ERROR",
-    )
-    import django
-
-    django.setup()
-    from django.conf import settings
-    from django.core.management import call_command
-
-    settings.DEBUG = False
-    call_command("migrate", verbosity=0, skip_checks=True)
 
 
 def _run(rows: int) -> None:

@@ -1,7 +1,9 @@
 """What failing towns have in common."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,14 +16,14 @@ from tests.admin.conftest import page
 from tests.api.conftest import JsonClient
 from tests.commands.conftest import Call, call, world
 from tests.factories import NOW, make_town, make_user
-from towns.causes import By, Failing, group_failures, grouped
+from towns.causes import By, Failing, group_failures, grouped, number_of
 from towns.words import Status
 
 __all__ = ["call", "world"]  # fixtures
 
 
-def failing(number: int, minutes: int = 0, **shared: str) -> Failing:
-    return Failing(f"ada/t{number}", NOW + timedelta(minutes=minutes), **shared)
+def failing(number: int, minutes: int = 0, **shared: Any) -> Failing:
+    return Failing(NOW + timedelta(minutes=minutes), (f"ada/t{number}",), **shared)
 
 
 def told(found: list[Failing], totals: dict[tuple[By, str], int] | None = None) -> list[str]:
@@ -119,12 +121,44 @@ def broken() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("broken")
-def test_the_fleet_is_read_in_two_statements() -> None:
+def test_the_fleet_is_read_in_three_statements() -> None:
     with CaptureQueriesContext(connection) as captured:
         found, [first, *_] = grouped()
-    assert len(captured) == 2
-    assert len(found) == 4
+    assert len(captured) == 3
+    assert number_of(found) == 4
     assert (first.by, first.value, first.failing, first.of) == (By.REGION, "iad", 3, 3)
+
+
+@pytest.mark.django_db
+def test_a_storm_is_added_up_by_the_database_and_says_the_same() -> None:
+    towns = [
+        make_town(
+            image=f"v{n % 2}",
+            region=("ams", "iad", "fra")[n % 3],
+            episode_since=NOW + timedelta(milliseconds=40 * n, minutes=9 * (n % 2)),
+            failure_kind="timeout",
+        )
+        for n in range(40)
+    ]
+    by_hand = [
+        Failing(town.episode_since, region=town.region, image=town.image, kind=town.failure_kind)
+        for town in sorted(towns, key=lambda one: one.episode_since or NOW)
+        if town.episode_since
+    ]
+    found, groups = grouped()
+    assert len(found) < len(by_hand)
+    totals = {
+        **{
+            (By.REGION, region): count for region, count in Counter(t.region for t in towns).items()
+        },
+        **{(By.IMAGE, image): count for image, count in Counter(t.image for t in towns).items()},
+    }
+    wanted = group_failures(by_hand, totals)
+    assert [replace(one, towns=()) for one in groups] == [replace(one, towns=()) for one in wanted]
+    assert {len(one.towns) for one in groups} == {10}
+    alike = {town.name: town.region for town in towns}
+    [ams] = [one for one in groups if one.value == "ams"]
+    assert {alike[name.partition("/")[2]] for name in ams.towns} == {"ams"}
 
 
 @pytest.mark.django_db

@@ -131,7 +131,7 @@ def _make_history(chance: random.Random, towns: list[Any]) -> None:
                 started_at=slot + timedelta(seconds=chance.random()),
                 finished_at=slot + timedelta(seconds=4 + 8 * chance.random()),
                 towns=len(towns),
-                summary={"results": {"ok": 10 - failed, "failed": failed}},
+                summary={"results": {"ok": 10 - failed, "failed": failed}, "asleep": failed},
             )
     deeds = (("stop", 300), ("start", 280), ("restart", 190), ("backup", 60))
     for kind, minutes in deeds:

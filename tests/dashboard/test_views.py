@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tests.factories import make_town, make_user
 from towns import alerts
+from towns.dashboard.cards import PER_PAGE
 from towns.models import Operation, Town
 from towns.words import OperationKind, Status
 
@@ -201,6 +202,44 @@ def test_a_drill_is_no_business_of_theirs(client: Client, awake: Make) -> None:
         due_at=timezone.now(),
     )
     assert "step 1" not in page(client, "/dashboard/")
+
+
+def test_many_towns_are_shown_a_page_at_a_time(client: Client, awake: Make) -> None:
+    for number in range(PER_PAGE + 3):
+        awake(name=f"town-{number}")
+    gone = awake(name="gone", status="destroyed", destroyed_at=timezone.now())
+    first, second = page(client, "/dashboard/"), page(client, "/dashboard/?page=2")
+    assert first.count('class="card"') == PER_PAGE
+    assert first.count("town=") == PER_PAGE, "what is shown is listened to"
+    assert f"1 to {PER_PAGE} of {PER_PAGE + 4} towns" in first
+    assert 'href="?page=2"' in first
+    assert second.count('class="card"') == 4
+    assert second.rindex("town-") < second.index(f'name-{gone.pk}"'), "the destroyed come last"
+    assert "25 to 28 of 28 towns" in page(client, "/dashboard/?page=9")
+
+
+def test_a_town_is_found_among_many(client: Client, awake: Make) -> None:
+    for name in ("mill", "windmill", "quarry"):
+        awake(name=name)
+    found = page(client, "/dashboard/?q=MILL")
+    assert "windmill" in found
+    assert "quarry" not in found
+    assert "None of your towns has “&lt;b&gt;” in its name." in page(client, "/dashboard/?q=<b>")
+
+
+def test_who_asks_on_a_page_is_led_back_to_it(client: Client, awake: Make) -> None:
+    path = of(awake(), "stop")
+    answer = client.post(path, {"on": "list", "page": "2"})
+    assert answer.headers["Location"] == "/dashboard/?page=2"
+    answer = client.post(path, {"on": "list", "page": "//elsewhere"})
+    assert answer.headers["Location"] == "/dashboard/"
+
+
+def test_a_name_that_was_taken_since_can_not_be_restored(client: Client, awake: Make) -> None:
+    gone = awake(name="mill", status="destroyed", destroyed_at=timezone.now())
+    assert of(gone, "restore") in page(client, of(gone))
+    awake(name="mill")
+    assert of(gone, "restore") not in page(client, of(gone))
 
 
 def test_it_costs_the_same_for_any_number_of_towns(client: Client, awake: Make) -> None:

@@ -80,5 +80,5 @@ def test_the_statements_are_as_many_for_one_as_for_all(
     towns: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     topics = [FLEET, *(town_topic(make_town().pk) for _ in range(towns))]
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         read_stamps(topics)

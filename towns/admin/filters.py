@@ -5,13 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.core.cache import cache
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from towns.models import Town
-from towns.words import Status
-
-LIVING = Q(destroyed_at__isnull=True) | Q(status=Status.RESTORING)
+from towns.models.town import LIVING
+from towns.words import CheckResult, Status
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -39,6 +39,43 @@ class LifeFilter(admin.SimpleListFilter):
         if self.value() is not None:
             raise IncorrectLookupParameters(f"life={self.value()}: choose destroyed or all.")
         return queryset.filter(LIVING)
+
+
+class ResultFilter(admin.SimpleListFilter):
+    """Towns by what the last check proved; asks the table nothing."""
+
+    title = "last result"
+    parameter_name = "last_result"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """All results."""
+        return [(result.value, result.value) for result in CheckResult]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those whose last check proved it."""
+        return queryset.filter(last_result=self.value()) if self.value() else queryset
+
+
+class RegionFilter(admin.SimpleListFilter):
+    """Towns by region. Which regions there are is looked for once a minute, not at each view: the
+    whole table is read for it."""
+
+    title = "region"
+    parameter_name = "region"
+    KEY = "towns.admin.regions"
+    KEPT_SECONDS = 60
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """All regions in which towns are or were."""
+        regions = cache.get(self.KEY)
+        if regions is None:
+            regions = sorted(Town.objects.order_by().values_list("region", flat=True).distinct())
+            cache.set(self.KEY, regions, self.KEPT_SECONDS)
+        return [(region, region) for region in regions]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that are there."""
+        return queryset.filter(region=self.value()) if self.value() else queryset
 
 
 class OpenFilter(admin.SimpleListFilter):

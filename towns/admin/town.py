@@ -20,13 +20,13 @@ from towns import actions
 from towns.admin.base import OpsAdmin
 from towns.admin.columns import TownColumns
 from towns.admin.confirm import act_view, confirm_page
-from towns.admin.filters import LifeFilter
+from towns.admin.filters import LifeFilter, RegionFilter, ResultFilter
 from towns.admin.town_actions import ACTIONS, TOWNS_AT_ONCE, TownAction, may
 from towns.admin.town_forms import CHANGEABLE, TownAddForm, TownChangeForm
 from towns.admin.town_page import page_context
 from towns.bulk_work.plan import KINDS, NothingSelected, make_plan
 from towns.bulk_work.working import call_worker
-from towns.causes import grouped
+from towns.causes import grouped, number_of
 from towns.display import exact
 from towns.history import Actor
 from towns.models import Town
@@ -97,7 +97,14 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         "backup_age",
         "region",
     )
-    list_filter = (LifeFilter, "status", "last_result", "desired_state", "auto_stop", "region")
+    list_filter = (
+        LifeFilter,
+        "status",
+        ResultFilter,
+        "desired_state",
+        "auto_stop",
+        RegionFilter,
+    )
     search_fields = ("name", "owner__username", "=machine_id")
     search_help_text = "A town's name, its owner, owner/name, its id, or its machine's id."
     ordering = ("-created_at", "-id")
@@ -236,8 +243,8 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list, with what the failing towns share above it."""
-        failing, groups = grouped()
-        context = {"ops_failing": len(failing), "ops_groups": groups[:5]}
+        failing, groups = grouped(named=False)
+        context = {"ops_failing": number_of(failing), "ops_groups": groups[:5]}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(

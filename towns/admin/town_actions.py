@@ -8,9 +8,9 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 
 from towns import actions
-from towns.admin.filters import LIVING
 from towns.history import Actor
 from towns.models import Operation, Town
+from towns.models.town import LIVING
 from towns.presenting import open_operation
 from towns.preview import Preview, preview
 from towns.words import ACTIVE, BESIDE, OperationKind, Status

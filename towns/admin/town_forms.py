@@ -14,7 +14,6 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from towns.admin.filters import LIVING
 from towns.changes import (
     InvalidChange,
     validated_changes,
@@ -23,6 +22,7 @@ from towns.changes import (
     validated_region,
 )
 from towns.models import Town
+from towns.models.town import LIVING
 
 T = TypeVar("T")
 HOLD = ("hold_reason", "hold_until")

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, Q, When
 
 from towns.alerts.causes import words
 from towns.api.access import OWNER_MAY
@@ -15,6 +16,7 @@ from towns.dashboard.wording import WARN_LATE, Progress, plan_of, progress_of, s
 from towns.display import tone
 from towns.facts import idle_facts
 from towns.models import Alert, Operation, Town
+from towns.models.town import LIVING
 from towns.policy import awake_because, idle_stop_at
 from towns.presenting import open_operation, presentable
 from towns.preview import preview
@@ -39,6 +41,10 @@ class Button:
     label: str
     told: str
     why_not: str = ""
+
+
+PER_PAGE = 24
+"""Towns on a page. What is shown at once is listened to at once, which has its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,26 @@ class Card:
         return self.progress is not None
 
 
-def own_towns(owner: User, now: datetime) -> list[Card]:
-    """Cards of their living towns, then of the destroyed ones that can still be restored."""
+@dataclass(frozen=True, slots=True)
+class Towns:
+    """A page of an owner's towns; `wanted` is what was looked for in their names."""
+
+    cards: list[Card]
+    page: Page[Town]
+    wanted: str
+
+
+def own_towns(owner: User, now: datetime, *, wanted: str = "", page: str = "") -> Towns:
+    """A page of the cards of their living towns, then of the destroyed ones that can still be
+    restored; of those with `wanted` in their name. A page that there is not is the nearest."""
     restorable = Q(destroyed_at__gt=now - retention())
-    towns = presentable(
-        Town.objects.filter(restorable | ~Q(status=Status.DESTROYED), owner=owner)
-    ).order_by("status", "-created_at")
-    found = list(towns)
-    found.sort(key=lambda town: town.status == Status.DESTROYED)
-    return _cards(found, now)
+    towns = Town.objects.filter(restorable | ~Q(status=Status.DESTROYED), owner=owner)
+    if wanted:
+        towns = towns.filter(name__contains=wanted.lower())
+    gone = Case(When(status=Status.DESTROYED, then=1), default=0)
+    ordered = presentable(towns).order_by(gone, "status", "-created_at", "pk")
+    found = Paginator(ordered, PER_PAGE).get_page(page)
+    return Towns(_cards(list(found), now), found, wanted)
 
 
 def own_town(owner: User, town_id: UUID, now: datetime) -> Card | None:
@@ -89,8 +106,17 @@ def _cards(towns: Sequence[Town], now: datetime) -> list[Card]:
     alerts = defaultdict(list)
     for alert in Alert.objects.filter(town__in=towns, resolved_at=None).order_by("-id"):
         alerts[alert.town_id].append(f"It {words(alert.cause).owner}.")
-    names = {town.name for town in towns if town.destroyed_at is None}
-    return [_card(town, alerts[town.pk], names, now) for town in towns]
+    taken = _names_taken([town for town in towns if town.destroyed_at is not None])
+    return [_card(town, alerts[town.pk], taken, now) for town in towns]
+
+
+def _names_taken(destroyed: Sequence[Town]) -> set[str]:
+    """Which of their names a living town of the same owner has by now."""
+    if not destroyed:
+        return set()
+    names = [town.name for town in destroyed]
+    living = Town.objects.filter(LIVING, owner=destroyed[0].owner, name__in=names)
+    return set(living.values_list("name", flat=True))
 
 
 def _card(town: Town, alerts: list[str], names: set[str], now: datetime) -> Card:

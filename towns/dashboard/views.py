@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -56,8 +57,13 @@ def _own(request: HttpRequest, town_id: UUID) -> Card:
 @never_cache
 def show_towns(request: HttpRequest) -> HttpResponse:
     """Their towns; looking at the list is no visit."""
-    cards = own_towns(_user(request), timezone.now())
-    context = {"cards": cards, "form": NewTownForm(), "retention_days": retention().days}
+    towns = own_towns(
+        _user(request),
+        timezone.now(),
+        wanted=request.GET.get("q", "").strip()[:40],
+        page=request.GET.get("page", ""),
+    )
+    context = {"towns": towns, "form": NewTownForm(), "retention_days": retention().days}
     return render(request, "dashboard/towns.html", context)
 
 
@@ -211,7 +217,9 @@ def _done(request: HttpRequest, do: Callable[[], str], then: HttpResponse) -> Ht
 def _back(request: HttpRequest, town: Town) -> HttpResponse:
     """The page that the button was on."""
     if request.POST.get("on") == "list":
-        return redirect("dashboard:towns")
+        page = request.POST.get("page", "")
+        on = f"?page={page}" if page.isascii() and page.isdigit() else ""
+        return redirect(f"{reverse('dashboard:towns')}{on}")
     return redirect("dashboard:town", town.pk)
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
 from towns import history
 from towns.flows.outcome import Flow
 from towns.flows.registry import flow_of
 from towns.models import Operation, Town
-from towns.words import TRANSITIONS, OperationKind, Status
+from towns.models.town import LIVING
+from towns.words import TRANSITIONS, OperationKind
 
 
 def begin(
@@ -73,8 +73,7 @@ def deadline_of(flow: Flow, now: datetime) -> datetime | None:
 
 def has_living_namesake(town: Town) -> bool:
     """Whether another town of the same owner, that isn't soft-deleted, has this town's name."""
-    living = Q(destroyed_at__isnull=True) | Q(status=Status.RESTORING)
-    namesakes = Town.objects.filter(living, owner_id=town.owner_id, name=town.name)
+    namesakes = Town.objects.filter(LIVING, owner_id=town.owner_id, name=town.name)
     return namesakes.exclude(pk=town.pk).exists()
 
 

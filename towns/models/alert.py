@@ -35,7 +35,14 @@ class Alert(models.Model):
                 name="one_open_alert_per_subject_and_cause",
             ),
         ]
-        indexes = [models.Index(fields=["town", "-id"], name="alerts_of_a_town")]
+        indexes = [
+            models.Index(fields=["town", "-id"], name="alerts_of_a_town"),
+            models.Index(
+                fields=["severity", "-id"],
+                condition=Q(resolved_at__isnull=True),
+                name="alerts_open_worst_first",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cause} ({self.severity})"

@@ -23,6 +23,10 @@ def default_idle_timeout() -> int:
     return minutes
 
 
+LIVING = Q(destroyed_at__isnull=True) | Q(status=Status.RESTORING)
+"""Towns that hold their name: one that is being restored has its machine again, or soon."""
+
+
 class Town(models.Model):
     """One row per town, the living and the destroyed. Status changes go through `history`."""
 
@@ -99,7 +103,7 @@ class Town(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["owner", "name"],
-                condition=Q(destroyed_at__isnull=True) | Q(status=Status.RESTORING),
+                condition=LIVING,
                 name="town_name_unique_among_the_living",
             ),
             models.CheckConstraint(

@@ -18,7 +18,7 @@ from towns.services import Services
 from towns.standing import HeldBack, Standing, not_held, read_standing
 from towns.sweeps import dead_man
 from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
-from towns.words import Status
+from towns.words import Status, StopReason
 
 ACTOR = Actor.automation("sweep:idle")
 BATCH = 500
@@ -108,7 +108,12 @@ def _sweep_idle(
         if not dry_run:
             _tell_not_stopped(kept, now)
     if sweep is not None:
-        summary = {"looked_at": report.looked_at, "stopped": report.stopped, "note": report.note}
+        summary = {
+            "looked_at": report.looked_at,
+            "stopped": report.stopped,
+            "asleep": asleep().count(),
+            "note": report.note,
+        }
         if finish_sweep(sweep, services.clock.now(), towns=report.looked_at, summary=summary):
             dead_man.after_sweep(sweep.kind, summary)
     return report
@@ -132,6 +137,11 @@ def _running(towns: Sequence[Town] | None, now: datetime) -> Iterator[list[Town]
 def count_running(now: datetime) -> int:
     """About how many towns a sweep looks at, for whoever shows its progress."""
     return Town.objects.filter(not_held(now), status=Status.RUNNING, auto_stop=True).count()
+
+
+def asleep() -> QuerySet[Town]:
+    """The towns that sleep for being idle."""
+    return Town.objects.filter(status=Status.STOPPED, stop_reason=StopReason.IDLE)
 
 
 def _in_batches(found: QuerySet[Town]) -> Iterator[list[Town]]:

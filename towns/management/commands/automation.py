@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from towns import automation
-from towns.causes import failure_facts, grouped
+from towns.causes import failure_facts, grouped, number_of
 from towns.changes import (
     FREEZE_MAX_MINUTES,
     WINDOW_MAX_MINUTES,
@@ -62,7 +62,7 @@ class Command(OpsCommand):
         held = list(_standing_lines(standing, now))
         lines = [*told, *(held or ["Automation runs: no freeze, no open breaker."])]
         if failing:
-            lines.append(f"failing now: {len(failing)} towns. What they share:")
+            lines.append(f"failing now: {number_of(failing)} towns. What they share:")
             lines += [f"  {group}" for group in groups] or ["  nothing"]
         document = {**standing_facts(standing), "failures": failure_facts(failing, groups)}
         self.tell(document, lines)
