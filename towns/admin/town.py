@@ -29,6 +29,7 @@ from towns.bulk_work.working import call_worker
 from towns.causes import grouped, number_of
 from towns.display import exact
 from towns.history import Actor
+from towns.live.pages import REFRESH_HEADER
 from towns.models import Town
 from towns.presenting import presentable
 from towns.town_page.past import Span
@@ -264,8 +265,10 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
 
 
 def _wanted(request: HttpRequest) -> dict[str, Any]:
-    """Which span of charts, and which page of the timeline; what makes no sense counts as none."""
-    wanted: dict[str, Any] = {}
+    """Which span of charts, which page of the timeline, and whether Fly is asked (not for a page
+    that refreshes itself); what makes no sense counts as none."""
+    at_fly = request.GET.get("fly") == "1" and REFRESH_HEADER not in request.headers
+    wanted: dict[str, Any] = {"at_fly": at_fly}
     if request.GET.get("span") == Span.WEEK:
         wanted["span"] = Span.WEEK
     with suppress(ValueError):

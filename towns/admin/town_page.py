@@ -1,6 +1,6 @@
 """What a town's page shows beside its form: what goes on, and its past, of bounded length."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ from towns.display import operation_link, tag, when
 from towns.models import Operation, Town
 from towns.presenting import open_operation
 from towns.readable import size
+from towns.services import default_services
+from towns.town_page.at_fly import ask_fly
 from towns.town_page.backups import brought_back, kept, read_backups
 from towns.town_page.charts import town_charts
 from towns.town_page.past import Span, read_checks, read_hours, read_past
@@ -24,6 +26,7 @@ from towns.town_page.under_way import progress
 from towns.why import why
 
 ROWS = 10
+NO_PERMISSION = "Your account has no permission for it. An admin can give it, as by a group."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Button:
     why_not: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Actions that can't be done now, for one reason."""
+
+    why_not: str
+    actions: list[TownAction] = field(default_factory=list)
+
+
 def page_context(
     town: Town,
     user: AbstractBaseUser | AnonymousUser,
@@ -53,8 +64,10 @@ def page_context(
     *,
     span: Span = Span.DAY,
     before: datetime | None = None,
+    at_fly: bool = False,
 ) -> dict[str, Any]:
-    """What the template needs; the timeline begins at `before`, or now. Reads only."""
+    """What the template needs; the timeline begins at `before`, or now. Reads only; Fly is asked
+    if the page is to show the town as it is `at_fly`."""
     operation = open_operation(town)
     buttons = _buttons(town, user, now)
     past = read_past(town, before or now)
@@ -76,9 +89,10 @@ def page_context(
             ("alerts", _more("alert", town)),
         ],
         "ops_buttons": buttons,
-        "ops_refused": [button for button in buttons if button.why_not],
+        "ops_refused": _refused(buttons),
         "ops_plan": plan(answer, now),
         "ops_why": list(answer.parts(now)),
+        "ops_at_fly": ask_fly(town, default_services().fly) if at_fly else None,
         "ops_operation": operation,
         "ops_progress": None if operation is None else progress(operation, now).told(now),
         "ops_steps": None if operation is None else steps_table(operation),
@@ -103,12 +117,28 @@ def _charts(town: Town, span: Span, now: datetime) -> list[SafeString]:
 def _buttons(town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime) -> list[Button]:
     buttons = []
     for action in ACTIONS.values():
-        if may(user, action):
-            discard = may_discard(user)
-            [(_, told)] = previews(action, [town], now, discard=discard)
-            url = reverse("admin:towns_town_act", args=[action.name]) + f"?towns={town.pk}"
-            buttons.append(Button(action, url, "" if told.allowed else told.text))
+        url = reverse("admin:towns_town_act", args=[action.name]) + f"?towns={town.pk}"
+        buttons.append(Button(action, url, _why_not(action, town, user, now)))
     return buttons
+
+
+def _refused(buttons: list[Button]) -> list[Refused]:
+    """What can't be done and why; the same reason is told once."""
+    found: dict[str, Refused] = {}
+    for button in buttons:
+        if button.why_not:
+            refused = found.setdefault(button.why_not, Refused(button.why_not))
+            refused.actions.append(button.action)
+    return list(found.values())
+
+
+def _why_not(
+    action: TownAction, town: Town, user: AbstractBaseUser | AnonymousUser, now: datetime
+) -> str:
+    if not may(user, action):
+        return NO_PERMISSION
+    [(_, told)] = previews(action, [town], now, discard=may_discard(user))
+    return "" if told.allowed else told.text
 
 
 def _more(model: str, town: Town) -> str:

@@ -26,11 +26,11 @@ from towns.changes import (
 from towns.dashboard.cards import LABELS, Card, own_town, own_towns, stakes_of
 from towns.dashboard.forms import DestroyForm, KeepAwakeForm, NewTownForm, SettingsForm
 from towns.history import Actor
+from towns.live.pages import REFRESH_HEADER
 from towns.models import Town
 from towns.rules import retention
 from towns.words import InteractionKind, OperationKind
 
-REFRESH_HEADER = "X-Refresh"
 _DONE = {
     OperationKind.START: "It is starting.",
     OperationKind.STOP: "It is backed up and then stopped.",

@@ -25,6 +25,7 @@ def parse_machine(document: object) -> Machine:
     # While its host isn't ok, Fly may know only a part of the configuration.
     config = values.mapping(fields.get("config")) or values.mapping(fields.get("incomplete_config"))
     events = _newest_first(fields.get("events"))
+    guest = values.mapping(config.get("guest"))
     return Machine(
         id=machine_id,
         name=values.text(fields.get("name")) or "",
@@ -40,6 +41,9 @@ def parse_machine(document: object) -> Machine:
         last_start_at=_last_start(events),
         last_exit=_last_exit(events),
         event_error=_event_error(events),
+        cpu_kind=values.text(guest.get("cpu_kind")) or "",
+        cpus=values.count(guest.get("cpus")),
+        memory_mb=values.count(guest.get("memory_mb")),
     )
 
 

@@ -61,6 +61,9 @@ class Machine:
     last_exit: MachineExit | None = None
     event_error: str | None = None
     """What Fly says went wrong since the last start, if anything."""
+    cpu_kind: str = ""
+    cpus: int | None = None
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
