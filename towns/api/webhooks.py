@@ -77,7 +77,7 @@ def change_webhook(request: ApiRequest, webhook_id: UUID, body: WebhookChange) -
             raise invalid(name, "This can't be null.")
     if not changes:
         raise Problem(422, "Nothing to change was given.", "invalid")
-    endpoints.change_webhook(webhook.pk, changes, now=timezone.now())
+    endpoints.change_webhook(webhook.pk, changes, actor=request.auth.actor, now=timezone.now())
     return _shown(webhook.pk)
 
 
@@ -85,7 +85,7 @@ def change_webhook(request: ApiRequest, webhook_id: UUID, body: WebhookChange) -
 def remove_webhook(request: ApiRequest, webhook_id: UUID) -> Answer[None]:
     """It hears of nothing more."""
     webhook = _found(request.auth, webhook_id, "delete")
-    if not endpoints.remove_webhook(webhook.pk, now=timezone.now()):
+    if not endpoints.remove_webhook(webhook.pk, actor=request.auth.actor, now=timezone.now()):
         raise not_found("webhook")
     return Answer(204, None)
 
@@ -99,7 +99,7 @@ def replace_secret(request: ApiRequest, webhook_id: UUID) -> HttpResponse:
     webhook = _found(caller, webhook_id, "change")
 
     def act() -> tuple[int, dict[str, Any]]:
-        endpoints.replace_secret(webhook.pk, now=timezone.now())
+        endpoints.replace_secret(webhook.pk, actor=caller.actor, now=timezone.now())
         return 200, _shown(webhook.pk)
 
     return _with_secret(once(request, caller, act))
