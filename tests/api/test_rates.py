@@ -1,11 +1,14 @@
 """How often a caller may ask."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import make_user
@@ -46,6 +49,20 @@ def test_all_processes_count_together(client: Any) -> None:
     assert statuses(client, 1) == [429]
 
 
+@override_settings(GASTOWN_API_RATE_PER_MINUTE=600, GASTOWN_API_BURST=100)
+def test_a_busy_caller_costs_a_write_per_batch(client: Any) -> None:
+    left = []
+    with CaptureQueriesContext(connection) as captured:
+        for _ in range(50):
+            told = client.get("/api/v1/towns")["RateLimit"]
+            left.append(int(told.partition("r=")[2].partition(";")[0]))
+    writes = [one for one in captured if "budget" in one["sql"]]
+    assert 5 <= len(writes) <= 9, "batches of 1, 2, 4, 8, 10, 10, …"
+    assert left[0] == 99
+    assert 50 <= left[-1] < 60
+    assert max(later - earlier for earlier, later in pairwise(left)) < 10
+
+
 def test_each_caller_has_their_own(client: Any) -> None:
     assert statuses(client, 4) == [200, 200, 200, 429]
     other = Client()
@@ -61,6 +78,23 @@ def test_a_token_counts_for_itself_whomever_it_acts_for() -> None:
     for number in range(3):
         assert statuses(Client(), 1, **bearer, **{"X-Gastown-User": f"u-{number}"}) == [200]
     assert statuses(Client(), 1, **bearer) == [429]
+
+
+def test_tokens_and_sessions_of_one_owner_count_apart(client: Any, owner: User) -> None:
+    mine = [
+        create_token(
+            name,
+            ["towns:read"],
+            actor=Actor.shell(),
+            now=timezone.now(),
+            owner=owner.get_username(),
+        )
+        for name in ("laptop", "phone")
+    ]
+    assert statuses(client, 4) == [200, 200, 200, 429]
+    for made in mine:
+        bearer = {"Authorization": f"Bearer {made.secret}"}
+        assert statuses(Client(), 4, **bearer) == [200, 200, 200, 429]
 
 
 def test_without_a_limit_anything_goes(client: Any) -> None:

@@ -22,7 +22,7 @@ class TokenAuth(HttpBearer):
         whom it may not act for."""
         caller = caller_with(token.strip(), request.headers.get(OWNER_HEADER))
         assert caller.token is not None
-        count_call(request, caller.token.user.get_username())
+        count_call(request, f"token {caller.token.pk}")
         return caller
 
 

@@ -1,5 +1,8 @@
 """How often a caller may ask: a token bucket each, in the database, for all processes together.
 
+A process takes some tokens ahead (`towns.api.batches`), so the limit is kept to within a batch for
+each process: a tenth of the burst, or what 5 s allow if that is less.
+
 Headers as in https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/.
 """
 
@@ -10,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from towns.api.batches import Batches
 from towns.api.problems import Problem
 from towns.budgets import SharedBuckets
 from towns.services.errors import RateLimited
@@ -20,9 +24,9 @@ MINUTE = 60
 
 
 @cache
-def _buckets(per_minute: int, burst: int) -> SharedBuckets:
+def _buckets(per_minute: int, burst: int) -> Batches:
     limit = Limit(per_second=per_minute / MINUTE, burst=burst)
-    return SharedBuckets(own=TokenBuckets(limits={ACTION: limit}))
+    return Batches(SharedBuckets(own=TokenBuckets(limits={ACTION: limit})))
 
 
 def count_call(request: HttpRequest, who: str) -> None:
@@ -33,7 +37,7 @@ def count_call(request: HttpRequest, who: str) -> None:
     policy = f'"caller";q={per_minute};w={MINUTE}'
     request.META["gastown.rate_policy"] = policy
     try:
-        left = _buckets(per_minute, burst).take_and_count(ACTION, who)
+        left = _buckets(per_minute, burst).take(ACTION, who)
     except RateLimited as error:
         seconds = max(1, math.ceil(error.retry_after))
         told = f"That are too many calls: at most {per_minute} a minute. Try again in {seconds} s."
