@@ -14,6 +14,7 @@ from django.utils import timezone
 from tests.factories import make_user
 from towns.api import rates
 from towns.history import Actor
+from towns.models import FlyBudget
 from towns.tokens import create_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,10 +22,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _three_at_once() -> Iterator[None]:
-    rates._buckets.cache_clear()
+    forget()
     with override_settings(GASTOWN_API_RATE_PER_MINUTE=6, GASTOWN_API_BURST=3):
         yield
+    forget()
+
+
+def forget() -> None:
+    """As in another process."""
     rates._buckets.cache_clear()
+    rates._wrong_tokens.cache_clear()
 
 
 def statuses(client: Client, count: int, **headers: str) -> list[int]:
@@ -45,7 +52,7 @@ def test_it_works(client: Any, owner: User) -> None:
 
 def test_all_processes_count_together(client: Any) -> None:
     assert statuses(client, 3) == [200] * 3
-    rates._buckets.cache_clear()  # as in another process
+    forget()
     assert statuses(client, 1) == [429]
 
 
@@ -95,6 +102,44 @@ def test_tokens_and_sessions_of_one_owner_count_apart(client: Any, owner: User) 
     for made in mine:
         bearer = {"Authorization": f"Bearer {made.secret}"}
         assert statuses(Client(), 4, **bearer) == [200, 200, 200, 429]
+
+
+def test_a_call_that_is_not_let_through_makes_no_owner() -> None:
+    made = create_token(
+        "gateway", ["towns:read", "owners:act"], actor=Actor.shell(), now=timezone.now()
+    )
+    bearer = {"Authorization": f"Bearer {made.secret}"}
+    assert statuses(Client(), 3, **bearer) == [200] * 3
+    assert statuses(Client(), 1, **bearer, **{"X-Gastown-User": "u-late"}) == [429]
+    assert not User.objects.filter(username="u-late").exists()
+
+
+def test_wrong_tokens_count_by_address() -> None:
+    def ask(token: str, address: str) -> Any:
+        bearer = {"Authorization": f"Bearer {token}"}
+        return Client(REMOTE_ADDR=address).get("/api/v1/towns", headers=bearer)
+
+    made = create_token("gateway", ["towns:read"], actor=Actor.shell(), now=timezone.now())
+    tried = [ask(f"gto_{number}", "192.0.2.7") for number in range(4)]
+    assert [one.status_code for one in tried] == [401, 401, 401, 429]
+    assert 1 <= int(tried[-1]["Retry-After"]) <= 10
+    assert "wrong tokens from your address" in tried[-1].json()["detail"]
+    assert ask("gto_0", "192.0.2.8").status_code == 401
+    assert ask(made.secret, "192.0.2.7").status_code == 200, "a neighbour's errors are not its own"
+    assert FlyBudget.objects.count() == 1, "wrong ones cost no write"
+
+
+def test_an_ipv6_network_counts_as_one_address() -> None:
+    with override_settings(GASTOWN_CLIENT_IP_HEADER="Fly-Client-IP"):
+        tried = [
+            statuses(
+                Client(),
+                1,
+                **{"Authorization": "Bearer gto_x", "Fly-Client-IP": f"2001:db8::{number}"},
+            )
+            for number in range(1, 5)
+        ]
+    assert tried == [[401], [401], [401], [429]]
 
 
 def test_without_a_limit_anything_goes(client: Any) -> None:

@@ -1,7 +1,7 @@
 """The WebSocket to a town."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.factories import make_town, make_user
 from tests.live.running import LONG, run
 from towns import history, interactions
 from towns.actions import NotAllowed
+from towns.api import rates
 from towns.api.problems import SENTENCES
 from towns.history import Actor
 from towns.live import socket
@@ -274,6 +275,54 @@ def test_a_gateway_opens_it_for_an_owner(town: Town) -> None:
     assert town.last_interaction_kind == "websocket"
     wrong = (b"authorization", b"Bearer gto_wrong")
     assert connect(None, path(town), refusal, more=[wrong])[0] == 401
+
+
+@pytest.fixture
+def three_at_once() -> Iterator[None]:
+    with override_settings(GASTOWN_API_RATE_PER_MINUTE=6, GASTOWN_API_BURST=3):
+        yield
+    for kept in (rates._buckets, rates._wrong_tokens):
+        kept.cache_clear()
+
+
+@pytest.mark.usefixtures("three_at_once")
+def test_opening_one_is_a_call_of_its_token(town: Town) -> None:
+    scopes = ["towns:read", "owners:act"]
+    made = create_token("gateway", scopes, actor=Actor.shell(), now=timezone.now())
+    bearer = (b"authorization", f"Bearer {made.secret}".encode())
+    for _ in range(3):
+        assert connect(None, path(town), first, more=[bearer])["id"] == str(town.pk)
+    new = (b"x-gastown-user", b"u-late")
+    status, detail = connect(None, path(town), refusal, more=[bearer, new])
+    assert status == 429
+    assert "at most 6 a minute" in detail
+    assert not User.objects.filter(username="u-late").exists()
+
+
+@pytest.mark.usefixtures("three_at_once")
+def test_opening_one_is_a_call_of_whoever_is_signed_in(town: Town) -> None:
+    for _ in range(3):
+        connect(town.owner, path(town), first)
+    assert connect(town.owner, path(town), refusal)[0] == 429
+
+
+@pytest.mark.usefixtures("three_at_once")
+def test_wrong_tokens_count_by_address(town: Town) -> None:
+    wrong = [(b"authorization", b"Bearer gto_wrong"), (b"fly-client-ip", b"192.0.2.7")]
+    with override_settings(GASTOWN_CLIENT_IP_HEADER="Fly-Client-IP"):
+        tried = [connect(None, path(town), refusal, more=wrong)[0] for _ in range(4)]
+    assert tried == [401, 401, 401, 429]
+
+
+@pytest.mark.usefixtures("three_at_once")
+def test_what_is_said_in_an_open_one_is_no_call(town: Town) -> None:
+    async def talk(line: Any) -> None:
+        await first(line)
+        for _ in range(5):
+            await say(line, "hello")
+
+    connect(town.owner, path(town), talk)
+    assert connect(town.owner, path(town), first)["id"] == str(town.pk)
 
 
 def test_another_site_can_open_none(town: Town) -> None:
