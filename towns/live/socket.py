@@ -40,7 +40,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _Refusing(AsyncWebsocketConsumer):
+class Refusing(AsyncWebsocketConsumer):
     """Refuses a handshake with a problem that says why."""
 
     async def refuse(self, problem: Problem) -> None:
@@ -64,7 +64,7 @@ class _Refusing(AsyncWebsocketConsumer):
         raise StopConsumer
 
 
-class NoSocket(_Refusing):
+class NoSocket(Refusing):
     """Whatever address has no WebSocket."""
 
     async def connect(self) -> None:
@@ -72,7 +72,7 @@ class NoSocket(_Refusing):
         await self.refuse(Problem(404, SENTENCES[404]))
 
 
-class TownSocket(_Refusing):
+class TownSocket(Refusing):
     """A connection of an owner, or of a machine that acts for them. That of staff, or of a machine
     that acts for nobody, counts as nothing."""
 
