@@ -85,9 +85,10 @@ def test_headers_are_told_where_they_are_read(client: Client) -> None:
     }
     town = "/towns/{town_id}"
     assert told["get", town] == {"ActingFor", "IfNoneMatch"}
-    assert told["patch", town] == {"ActingFor", "IfMatch"}
+    assert told["patch", town] == {"ActingFor", "IfMatch", "IdempotencyKey"}
     assert told["post", f"{town}/stop"] == {"ActingFor", "IfMatch", "IdempotencyKey"}
-    assert told["post", f"{town}/interactions"] == {"ActingFor"}
+    assert told["post", f"{town}/interactions"] == {"ActingFor", "IdempotencyKey"}
+    assert told["patch", "/webhooks/{webhook_id}"] == {"ActingFor"}
     assert told["post", "/webhooks"] == {"ActingFor", "IdempotencyKey"}
     assert told["get", "/fleet"] == {"ActingFor"}
     assert document["components"]["schemas"]["NewTown"]["example"]["name"] == "harbour"
