@@ -8,6 +8,8 @@ from towns.api.idempotency import LONGEST
 from towns.api.problems import PROBLEM_SCHEMA, REFUSED
 
 DESCRIPTION = """
+## How to call it
+
 Machines send `Authorization: Bearer gto_…`; `manage.py token create` or the admin makes tokens.
 With the scope `owners:act` one may act for an owner (`X-Gastown-User`). People use their session.
 
