@@ -8,6 +8,8 @@ from towns.api.idempotency import LONGEST
 from towns.api.problems import PROBLEM_SCHEMA, REFUSED
 
 DESCRIPTION = """
+## How to call it
+
 Machines send `Authorization: Bearer gto_…`; `manage.py token create` or the admin makes tokens.
 With the scope `owners:act` one may act for an owner (`X-Gastown-User`). People use their session.
 
@@ -45,7 +47,7 @@ _PARAMETERS = {
     "IfNoneMatch": _header("If-None-Match", "Tags that are known; 304 if nothing is new."),
 }
 _TOWN = "/api/v1/towns/{town_id}"
-_NOT_REPEATED = f"{_TOWN}/interactions"
+_UNCONDITIONAL = f"{_TOWN}/interactions"
 
 
 def complete(document: dict[str, Any]) -> None:
@@ -65,9 +67,9 @@ def complete(document: dict[str, Any]) -> None:
 def _headers(path: str, method: str) -> list[str]:
     """The headers that a view reads."""
     found = ["ActingFor"]
-    if method == "post" and path != _NOT_REPEATED:
+    if method == "post" or (method, path) == ("patch", _TOWN):
         found.append("IdempotencyKey")
-    if path.startswith(_TOWN) and method in ("patch", "post") and path != _NOT_REPEATED:
+    if path.startswith(_TOWN) and method in ("patch", "post") and path != _UNCONDITIONAL:
         found.append("IfMatch")
     if path == _TOWN and method == "get":
         found.append("IfNoneMatch")
