@@ -6,7 +6,7 @@ from django.test import Client
 
 from tests.admin.conftest import admin, page
 from tests.factories import make_user
-from tests.webhooks.conftest import after, make_webhook
+from tests.webhooks.conftest import after, happen, make_webhook
 from towns.history import Actor
 from towns.models import Town, WebhookDelivery
 from towns.webhooks.endpoints import change_webhook, remove_webhook, replace_secret, try_again
@@ -61,15 +61,10 @@ def test_what_was_not_done_leaves_no_trace(eve: Actor) -> None:
 
 def test_trying_again_is_told_once_for_each_webhook(eve: Actor, mill: Town) -> None:
     endpoint = make_webhook().endpoint
+    given_up = {"state": "given_up", "created_at": after(0), "due_at": after(0)}
     gone = [
-        WebhookDelivery.objects.create(
-            endpoint=endpoint,
-            event_id=event,
-            state="given_up",
-            created_at=after(0),
-            due_at=after(0),
-        ).pk
-        for event in events()
+        WebhookDelivery.objects.create(endpoint=endpoint, event=happen(mill), **given_up).pk
+        for _ in range(2)
     ]
     assert try_again(gone, actor=eve, now=after(1)) == 2
     assert told() == ["2 deliveries that were given up are tried again. By eve via deploys."]

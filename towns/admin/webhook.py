@@ -247,7 +247,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
         now = timezone.now()
         rows = ((when(one.action_time, now), one.change_message) for one in latest(webhook))
         lines = format_html_join("", "<li>{}: {}</li>", rows)
-        return format_html('<ul class="ops-plain">{}</ul>', lines) if lines else NOTHING
+        return format_html('<ul class="ops-plain">{}</ul>', lines or NOTHING)
 
     @admin.display(description="secret")
     def secret(self, webhook: WebhookEndpoint) -> SafeString:
