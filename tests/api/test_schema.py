@@ -98,7 +98,8 @@ def test_headers_are_told_where_they_are_read(client: Client) -> None:
     assert told["patch", town] == {"ActingFor", "IfMatch", "IdempotencyKey"}
     assert told["post", f"{town}/stop"] == {"ActingFor", "IfMatch", "IdempotencyKey"}
     assert told["post", f"{town}/interactions"] == {"ActingFor", "IdempotencyKey"}
-    assert told["patch", "/webhooks/{webhook_id}"] == {"ActingFor"}
+    assert told["patch", "/webhooks/{webhook_id}"] == {"ActingFor", "IfMatch"}
+    assert told["delete", "/webhooks/{webhook_id}"] == {"ActingFor", "IfMatch"}
     assert told["post", "/webhooks"] == {"ActingFor", "IdempotencyKey"}
     assert told["get", "/fleet"] == {"ActingFor"}
     assert document["components"]["schemas"]["NewTown"]["example"]["name"] == "harbour"

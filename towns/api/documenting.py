@@ -43,10 +43,11 @@ _PARAMETERS = {
         minLength=1,
         maxLength=LONGEST,
     ),
-    "IfMatch": _header("If-Match", "Tags that were seen; 412 if the town has changed since."),
+    "IfMatch": _header("If-Match", "Tags that were seen; 412 if it has changed since."),
     "IfNoneMatch": _header("If-None-Match", "Tags that are known; 304 if nothing is new."),
 }
 _TOWN = "/api/v1/towns/{town_id}"
+_WEBHOOK = "/api/v1/webhooks/{webhook_id}"
 _UNCONDITIONAL = f"{_TOWN}/interactions"
 
 
@@ -69,8 +70,9 @@ def _headers(path: str, method: str) -> list[str]:
     found = ["ActingFor"]
     if method == "post" or (method, path) == ("patch", _TOWN):
         found.append("IdempotencyKey")
-    if path.startswith(_TOWN) and method in ("patch", "post") and path != _UNCONDITIONAL:
+    changes = method in ("patch", "post", "delete") and path != _UNCONDITIONAL
+    if changes and path.startswith((_TOWN, _WEBHOOK)):
         found.append("IfMatch")
-    if path == _TOWN and method == "get":
+    if path in (_TOWN, _WEBHOOK) and method == "get":
         found.append("IfNoneMatch")
     return found
