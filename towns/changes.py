@@ -9,7 +9,9 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from towns.models.town import validate_name
+from towns.models.town import Town, validate_name
+from towns.readable import duration, utc
+from towns.words import Status
 
 KEEP_AWAKE_MAX_MINUTES = 7 * 24 * 60
 """Longest "keep awake": who wants it longer switches auto-stop off."""
@@ -40,6 +42,21 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
+
+
+def why_unchangeable(town: Town, now: datetime) -> str:
+    """Why nothing of a town can be changed, in a sentence; "" if it can."""
+    until = town.restore_until
+    if town.status == Status.DESTROYING:
+        return f"{town} is being destroyed, so nothing of it can be changed. Restore it first."
+    if town.status != Status.DESTROYED or until is None:
+        return ""
+    if until <= now:
+        expired = f"its backup expired on {utc(until)}."
+        return f"{town} is destroyed and can't be restored any more: {expired}"
+    left = duration((until - now).total_seconds())
+    told = f"{town} is destroyed, so nothing of it can be changed."
+    return f"{told} Restore it first: that can be done for {left}."
 
 
 def validated_changes(

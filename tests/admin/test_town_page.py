@@ -224,3 +224,21 @@ def test_a_town_that_is_not_there(admin: Client) -> None:
     answer = admin.get(f"{LIST}00000000-0000-0000-0000-000000000000/change/")
     assert answer.status_code == 302
     assert not Operation.objects.exists()
+
+
+def test_one_that_is_destroyed_has_nothing_to_be_changed(admin: Client) -> None:
+    town = make_town(status=Status.DESTROYED, destroyed_at=timezone.now())
+    assert 'name="idle_timeout_minutes"' not in page(admin, path(town))
+    assert admin.post(path(town), {"idle_timeout_minutes": 90}).status_code == 403
+
+
+def test_one_that_is_destroyed_at_this_very_moment_is_not_changed(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = awake_town()
+    monkeypatch.setattr("towns.admin.town.why_unchangeable", lambda *_: "")
+    Town.objects.filter(pk=town.pk).update(destroyed_at=timezone.now())
+    told = "is destroyed, so nothing of it can be changed"
+    monkeypatch.setattr("towns.actions.why_unchangeable", lambda *_: told)
+    answer = admin.post(path(town), {"idle_timeout_minutes": 90}, follow=True)
+    assert f"Not changed: {told}" in answer.content.decode()

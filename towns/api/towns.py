@@ -12,7 +12,7 @@ from ninja import Query, Router, Schema
 from ninja import Status as Answer
 from pydantic import Field
 
-from towns import actions, history, interactions
+from towns import actions, interactions
 from towns.api.access import ApiRequest, Caller, visible_town
 from towns.api.bearer import OWNER_HEADER
 from towns.api.idempotency import Answered, once
@@ -29,7 +29,6 @@ from towns.changes import (
 )
 from towns.models import Town
 from towns.presenting import presentable, town_facts
-from towns.readable import duration, utc
 from towns.scopes import Scope
 from towns.tokens import owner_named
 from towns.why import why
@@ -151,7 +150,6 @@ def change_town(request: ApiRequest, town_id: UUID, body: Change) -> HttpRespons
         now = timezone.now()
         changes = _changes(given, town, now)
         with transaction.atomic(), matching(request, town_id):
-            _refuse_if_gone(history.lock_town(town_id), now)
             changed = actions.change_town(town_id, changes, actor=caller.actor, now=now)
         noted(caller, town, InteractionKind.API)
         facts = shown(town_id)
@@ -172,22 +170,6 @@ def _changes(given: dict[str, Any], town: Town, now: datetime) -> dict[str, Any]
     if not changes:
         raise Problem(422, "Nothing to change was given.", "invalid")
     return changes
-
-
-def _refuse_if_gone(town: Town, now: datetime) -> None:
-    """Raise NotAllowed for a town that is destroyed, or about to be."""
-    until = town.restore_until
-    if town.status == Status.DESTROYING:
-        why = "is being destroyed, so nothing of it can be changed. Restore it first."
-    elif town.status != Status.DESTROYED or until is None:
-        return
-    elif until <= now:
-        why = f"is destroyed and can't be restored any more: its backup expired on {utc(until)}."
-    else:
-        left = duration((until - now).total_seconds())
-        why = "is destroyed, so nothing of it can be changed. Restore it first: that can be done "
-        why += f"for {left}."
-    raise actions.NotAllowed(f"{town} {why}")
 
 
 @router.post(
