@@ -358,12 +358,12 @@ def change_town(
     that is destroyed, or about to be.
     """
     town = history.lock_town(town_id)
-    if why_not := why_unchangeable(town, now):
-        raise NotAllowed(why_not)
     before = {name: getattr(town, name) for name in changes}
     changed = {name: value for name, value in changes.items() if before[name] != value}
     if not changed:
         return town
+    if why_not := why_unchangeable(town, changed, now):
+        raise NotAllowed(why_not)
     for name, value in changed.items():
         setattr(town, name, value)
     town.save(update_fields=list(changed))

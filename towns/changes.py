@@ -1,6 +1,7 @@
 """What a town may be changed to, for the API, the admin and the commands alike. No I/O."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -23,6 +24,7 @@ WINDOW_AHEAD_MINUTES = 366 * 24 * 60
 IMAGE_LENGTH = 255
 FREEZE_MAX_MINUTES = 30 * 24 * 60
 REASON_LENGTH = 500
+_HOLD = frozenset({"hold_reason", "hold_until"})
 _REGION = re.compile(r"\A[a-z]{3}\Z")
 
 
@@ -44,18 +46,21 @@ class Unset(Enum):
 UNSET = Unset.UNSET
 
 
-def why_unchangeable(town: Town, now: datetime) -> str:
-    """Why nothing of a town can be changed, in a sentence; "" if it can."""
+def why_unchangeable(town: Town, names: Iterable[str], now: datetime) -> str:
+    """Why what is named can't be changed of a town, in a sentence; "" if it can. A hold can always
+    be put on it: it is there when the town is restored."""
+    if _HOLD.issuperset(names):
+        return ""
     until = town.restore_until
     if town.status == Status.DESTROYING:
-        return f"{town} is being destroyed, so nothing of it can be changed. Restore it first."
+        return f"{town} is being destroyed, so nothing but a hold can be changed. Restore it first."
     if town.status != Status.DESTROYED or until is None:
         return ""
     if until <= now:
         expired = f"its backup expired on {utc(until)}."
         return f"{town} is destroyed and can't be restored any more: {expired}"
     left = duration((until - now).total_seconds())
-    told = f"{town} is destroyed, so nothing of it can be changed."
+    told = f"{town} is destroyed, so nothing but a hold can be changed."
     return f"{told} Restore it first: that can be done for {left}."
 
 

@@ -226,19 +226,12 @@ def test_a_town_that_is_not_there(admin: Client) -> None:
     assert not Operation.objects.exists()
 
 
-def test_one_that_is_destroyed_has_nothing_to_be_changed(admin: Client) -> None:
+def test_of_one_that_is_destroyed_a_hold_alone_is_changed(admin: Client) -> None:
     town = make_town(status=Status.DESTROYED, destroyed_at=timezone.now())
-    assert 'name="idle_timeout_minutes"' not in page(admin, path(town))
-    assert admin.post(path(town), {"idle_timeout_minutes": 90}).status_code == 403
-
-
-def test_one_that_is_destroyed_at_this_very_moment_is_not_changed(
-    admin: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    town = awake_town()
-    monkeypatch.setattr("towns.admin.town.why_unchangeable", lambda *_: "")
-    Town.objects.filter(pk=town.pk).update(destroyed_at=timezone.now())
-    told = "is destroyed, so nothing of it can be changed"
-    monkeypatch.setattr("towns.actions.why_unchangeable", lambda *_: told)
-    answer = admin.post(path(town), {"idle_timeout_minutes": 90}, follow=True)
-    assert f"Not changed: {told}" in answer.content.decode()
+    kept = {"idle_timeout_minutes": town.idle_timeout_minutes, "auto_stop": "on"}
+    answer = admin.post(path(town), {**kept, "idle_timeout_minutes": 90}, follow=True)
+    told = f"Not changed: {town} is destroyed, so nothing but a hold can be changed."
+    assert told in answer.content.decode()
+    admin.post(path(town), {**kept, "hold_reason": "looked at"})
+    town.refresh_from_db()
+    assert (town.hold_reason, town.idle_timeout_minutes) == ("looked at", 30)

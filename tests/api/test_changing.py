@@ -58,8 +58,16 @@ def test_a_repeated_visit_gets_the_first_answer(client: JsonClient, owner: User)
 @pytest.mark.parametrize(
     ("status", "days", "told"),
     [
-        (Status.DESTROYING, None, "is being destroyed, so nothing of it can be changed. Restore "),
-        (Status.DESTROYED, 10, "is destroyed, so nothing of it can be changed. Restore it first: "),
+        (
+            Status.DESTROYING,
+            None,
+            "is being destroyed, so nothing but a hold can be changed. Restore ",
+        ),
+        (
+            Status.DESTROYED,
+            10,
+            "is destroyed, so nothing but a hold can be changed. Restore it first: ",
+        ),
         (Status.DESTROYED, 31, "is destroyed and can't be restored any more: its backup expired "),
     ],
 )

@@ -27,7 +27,6 @@ from towns.admin.town_page import page_context
 from towns.bulk_work.plan import KINDS, NothingSelected, make_plan
 from towns.bulk_work.working import call_worker
 from towns.causes import grouped, number_of
-from towns.changes import why_unchangeable
 from towns.display import exact
 from towns.history import Actor
 from towns.live.pages import REFRESH_HEADER
@@ -173,11 +172,6 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         found = Q(owner__in=list(owners[:OWNERS_FOUND])) | Q(machine_id=term)
         return queryset.filter(found | Q(name__contains=term.lower())), False
 
-    def has_change_permission(self, request: HttpRequest, obj: Town | None = None) -> bool:
-        """Nobody changes one that is destroyed: it is restored first."""
-        gone = obj is not None and bool(why_unchangeable(obj, timezone.now()))
-        return not gone and super().has_change_permission(request, obj)
-
     def get_actions(self, request: HttpRequest) -> Any:
         """Only what this person may do."""
         return {
@@ -261,8 +255,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """A town with its buttons and its latest history; one that is destroyed at this very moment
-        can't be changed, which is told."""
+        """A town with its buttons and its latest history. What can't be changed is told."""
         town = self.get_object(request, object_id)
         if town is not None and self.has_view_permission(request, town):
             context = page_context(town, request.user, timezone.now(), **_wanted(request))
