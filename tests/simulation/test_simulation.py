@@ -34,6 +34,15 @@ ONCE_FAILED = {
         Event(4005, "lose_host", 7, amount=1703),
         Event(4138, "lose_machine_that_runs_on", 2, amount=1778),
     ),
+    "an old volume is told by its alert alone while Fly's lists are in doubt": (
+        Event(3419, "meanwhile", 1, "fly.start_machine", "before", "lose_machine", 731),
+        Event(4368, "kill", 7, "fly.list_machines", "after", amount=1090.4),
+        Event(4526, "kill", 2, "database.commit", "before", amount=712.4),
+        Event(5053, "lose_machine_that_runs_on", 5, amount=864.7),
+        Event(6172, "kill", 6, "fly.get_app", "after", amount=82.6),
+        Event(6526, "visit", 3, amount=732.8),
+        Event(6788, "from_backup", 0, amount=1730.2),
+    ),
     "a worker that was paused makes a second volume, which is listed for staff": (
         Event(60, "pause", 4, "fly.create_volume", "before"),
         Event(120, "from_backup", 4, amount=60),
