@@ -34,6 +34,7 @@ _TONES: dict[str, str] = {
     "warning": "warn",
     "sent": "good",
     "skipped": "quiet",
+    "cancelled": "quiet",
     "given_up": "bad",
     "quiet": "quiet",
 }

@@ -106,13 +106,30 @@ def test_named_towns_and_further_changes_are_kept(admin: Client) -> None:
 
 def test_a_run_that_no_worker_takes_says_what_to_look_at(admin: Client) -> None:
     run = make_run(went_on_at=timezone.now() - timedelta(minutes=10))
-    assert "See whether workers run" in page(admin, f"{LIST}{run.pk}/change/")
+    told = page(admin, f"{LIST}{run.pk}/change/")
+    assert "See whether workers run (`manage.py qcluster`). It ends by itself 15 min after" in told
+
+
+@pytest.mark.parametrize("path", ["", "{}/change/"])
+def test_whoever_looks_at_one_that_no_worker_goes_on_with_sees_it_ended(
+    admin: Client, path: str
+) -> None:
+    run = make_run(went_on_at=timezone.now() - timedelta(minutes=16))
+    assert "No worker went on with it." in page(admin, LIST + path.format(run.pk))
+    run.refresh_from_db()
+    assert run.state == "failed"
 
 
 def test_a_failed_one_says_why(admin: Client) -> None:
     run = make_run(state="failed", result="A replay goes back 1 to 3 days, not 7.")
     assert "A replay goes back 1 to 3 days, not 7." in page(admin, f"{LIST}{run.pk}/change/")
     assert "A replay goes back 1 to 3 days, not 7." in page(admin, LIST)
+
+
+def test_one_day_is_one_day(admin: Client) -> None:
+    told = page(admin, f"{LIST}{make_run(days=1).pk}/change/")
+    assert "idle timeout minutes 15, 1 day<" in told.replace("\n", "<")
+    assert "The fleet, 1 day before" in told
 
 
 def test_an_empty_fleet_is_told_so(admin: Client) -> None:
@@ -151,10 +168,13 @@ def test_one_at_a_time_and_a_few_for_all(staff: Callable[..., Client]) -> None:
     assert ann.post(ADD, FORM).status_code == 302
     told = ann.post(ADD, FORM).content.decode()
     assert "Your replay of idle timeout minutes 15, 7 days is still under way." in told
+    mine = ReplayRun.objects.get()
+    assert f'<a href="{LIST}{mine.pk}/change/">' in told, "there it can be cancelled"
     make_run()
     make_run()
     told = ben.post(ADD, FORM).content.decode()
-    assert "3 replays are under way already, asked for by" in told
+    assert f"3 replays are under way already, asked for by {mine.actor}, ann, ann." in told
+    assert told.count("<li><a href") >= 3
     assert ReplayRun.objects.count() == 3
 
 
@@ -177,7 +197,8 @@ def test_whoever_asked_for_it_cancels_it(staff: Callable[..., Client]) -> None:
     assert ann.get(f"{here}cancel/").status_code == 405
     told = ann.post(f"{here}cancel/", follow=True).content.decode()
     assert "It is cancelled. What it has found is kept." in told
-    assert "Nothing had been replayed by then." in told
+    assert f"<b>It was cancelled by {run.actor}.</b> Nothing had been replayed by then." in told
+    assert 'ops-quiet">cancelled</span>' in page(ann, LIST)
     tasks.go_on_with_replay(str(run.pk))
     run.refresh_from_db()
     assert (run.state, run.done) == ("cancelled", 0)

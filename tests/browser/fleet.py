@@ -206,6 +206,11 @@ def _console(towns: list[Town], ann: User, now: datetime) -> dict[str, str]:
     create_webhook("billing", "https://billing.example.com/hook", actor=Actor("ann"), now=now)
     replay = runs.begin_run(["IDLE_TIMEOUT_MINUTES=15"], days=2, actor=Actor("ann"), now=now)
     runs.go_on(replay.pk, lambda: now, enough=lambda: False)
+    asked_by_ann = Actor.person(ann)
+    cancelled = runs.begin_run(["RESTART_LIMIT=5"], days=2, actor=asked_by_ann, now=now)
+    runs.go_on(cancelled.pk, lambda: now, enough=lambda: True)
+    runs.cancel_run(cancelled.pk, actor=asked_by_ann, now=now)
+    waiting = runs.begin_run(["IDLE_TIMEOUT_MINUTES=60"], days=1, actor=asked_by_ann, now=now)
     bulk = BulkRun.objects.create(
         kind=OperationKind.STOP,
         state=BulkRun.State.PAUSED,
@@ -236,6 +241,8 @@ def _console(towns: list[Town], ann: User, now: datetime) -> dict[str, str]:
         "replays": "towns/replayrun/",
         "replay-new": "towns/replayrun/add/",
         "replay": f"towns/replayrun/{replay.pk}/change/",
+        "replay-waiting": f"towns/replayrun/{waiting.pk}/change/",
+        "replay-cancelled": f"towns/replayrun/{cancelled.pk}/change/",
         "freezes": "towns/freeze/",
         "freeze": "towns/freeze/freeze/",
         "thaw": "towns/freeze/thaw/?scope=recovery",

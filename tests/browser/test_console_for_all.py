@@ -12,8 +12,9 @@ from tests.factories import make_town
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = (
     *("overview", "towns", "town", "town-failing", "town-new", "destroy", "operations", "alerts"),
-    *("replay-new", "replay", "freezes", "freeze", "webhook-new", "token-new", "backup-held"),
-    *("orphan-confirm", "bulk-run", "window-new", "users"),
+    *("replay-new", "replay", "replay-waiting", "replay-cancelled", "freezes", "freeze"),
+    *("webhook-new", "token-new", "backup-held", "orphan-confirm", "bulk-run", "window-new"),
+    "users",
 )
 
 

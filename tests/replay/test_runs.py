@@ -1,11 +1,15 @@
 """Replays that workers make, part after part."""
 
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import chain, repeat
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import override_settings
+from django.utils import timezone
 
 from tests.factories import make_town, make_user
 from tests.replay.days import Days
@@ -139,3 +143,51 @@ def test_one_that_is_cancelled_stops_after_the_part_that_it_is_at(
     run.refresh_from_db()
     assert (run.state, run.done, run.result) == ("cancelled", 1, "It was cancelled by ann.")
     assert not runs.cancel_run(run.pk, actor=ANN, now=days.now)
+
+
+def test_one_that_no_worker_goes_on_with_ends_even_if_another_is_refused(days: Days) -> None:
+    ann = Actor.person(make_user())
+    left = begin(days)
+    ReplayRun.objects.update(went_on_at=days.now - timedelta(minutes=16))
+    mine = runs.begin_run(SHORTER, days=7, actor=ann, now=days.now)
+    ReplayRun.objects.filter(pk=left.pk).update(state="open")
+    with pytest.raises(runs.TooManyReplays, match="Your replay of") as refused:
+        runs.begin_run(SHORTER, days=7, actor=ann, now=days.now)
+    assert refused.value.running == [mine]
+    left.refresh_from_db()
+    assert (left.state, left.finished_at) == ("failed", days.now)
+    assert go_on(left, days)
+    assert (left.state, left.done) == ("failed", 0), "a worker that comes late adds nothing"
+
+
+def test_one_that_a_worker_has_just_gone_on_with_is_left_alone(days: Days) -> None:
+    run = begin(days)
+    runs.end_abandoned(days.now + timedelta(minutes=14))
+    run.refresh_from_db()
+    assert run.state == "open"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_ask_at_the_same_moment_get_no_more_than_a_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "call_worker", lambda _run_id: None)
+    people = [Actor.person(make_user()) for _ in range(8)]
+    gate, now = threading.Barrier(len(people)), timezone.now()
+    refused: list[str] = []
+
+    def ask(actor: Actor) -> None:
+        try:
+            gate.wait(30)
+            runs.begin_run(SHORTER, days=7, actor=actor, now=now)
+        except runs.TooManyReplays as error:
+            refused.append(str(error))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=ask, args=[one]) for one in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (ReplayRun.objects.count(), len(refused)) == (runs.AT_ONCE, 5)

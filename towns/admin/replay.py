@@ -22,10 +22,10 @@ from towns.changes import InvalidChange
 from towns.display import tag, when
 from towns.history import Actor
 from towns.models import ReplayRun
-from towns.readable import ago, utc
+from towns.readable import ago, duration, utc
 from towns.replay import telling
 from towns.replay.outcome import Totals
-from towns.replay.runs import TooManyReplays, begin_run, cancel_run
+from towns.replay.runs import ABANDONED, TooManyReplays, begin_run, cancel_run, end_abandoned
 from towns.replay.scenario import Scenario, scenario_of_now, scenario_with
 
 PERMISSION = "towns.view_town"
@@ -85,6 +85,7 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Ask what to replay, then have workers do it."""
+        running: list[ReplayRun] = []
         if not (request.user.is_authenticated and request.user.has_perm(PERMISSION)):
             raise PermissionDenied("It lacks the permission to replay days.")
         if request.method == "POST":
@@ -103,12 +104,22 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
                     )
                 except TooManyReplays as error:
                     form.add_error(None, str(error))
+                    running = error.running
                 else:
                     return redirect("admin:towns_replayrun_change", run.pk)
         else:
             form = ReplayForm(initial={"days": request.GET.get("days", 7), **_first(request)})
-        context = {"title": "Replay the last days", "form": form, "opts": self.opts}
+        title = "Replay the last days"
+        context = {"title": title, "form": form, "running": running, "opts": self.opts}
         return self._page(request, "form", context)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """All that are kept."""
+        if self.has_view_permission(request):
+            end_abandoned(timezone.now())
+        return super().changelist_view(request, extra_context)
 
     def change_view(
         self,
@@ -120,6 +131,7 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
         """How far it is, and what it has found by then."""
         if not self.has_view_permission(request) or request.method != "GET":
             raise PermissionDenied
+        end_abandoned(timezone.now())
         run = self.get_object(request, object_id)
         if run is None:
             messages.warning(request, "There is no such replay any more. Ask for it once more.")
@@ -200,7 +212,7 @@ def _about(run: ReplayRun) -> str:
         if run.sample is not None:
             whom = f"{whom}, at most {run.sample:,} of them"
     return (
-        f"{whom[0].upper()}{whom[1:]}, {run.days} days before {utc(run.created_at)}; asked for by "
+        f"{whom[0].upper()}{whom[1:]}, {run.span} before {utc(run.created_at)}; asked for by "
         f"{run.actor}."
     )
 
@@ -211,7 +223,8 @@ def _stuck(run: ReplayRun) -> str:
         return ""
     return (
         f"No worker has gone on with it since {ago(run.went_on_at, now)}. See whether workers run "
-        "(`manage.py qcluster`), then ask for it once more."
+        f"(`manage.py qcluster`). It ends by itself {duration(ABANDONED.total_seconds())} after a "
+        "worker last went on with it, or when it is cancelled."
     )
 
 

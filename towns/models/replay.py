@@ -42,7 +42,12 @@ class ReplayRun(models.Model):
 
     def __str__(self) -> str:
         changes = ", ".join(map(_readable, self.changes))
-        return f"{changes or 'unchanged settings'}, {self.days} days"
+        return f"{changes or 'unchanged settings'}, {self.span}"
+
+    @property
+    def span(self) -> str:
+        """How many days."""
+        return f"{self.days} day{'' if self.days == 1 else 's'}"
 
     @property
     def is_open(self) -> bool:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 
 from towns.changes import InvalidChange
 from towns.history import Actor
@@ -22,13 +21,17 @@ AT_ONCE = 3
 """So many are open at once, one a person: each reads the history of a fleet."""
 ABANDONED = timedelta(minutes=15)
 """One that no worker went on with for so long is open no more."""
+_ADVISORY_LOCK = 0x7265706C6179  # "replay"
 
 
 class TooManyReplays(Exception):
-    """Another one must end, or be cancelled, first; the text says which."""
+    """Another one must end, or be cancelled, first; the text says which, `running` are they."""
+
+    def __init__(self, told: str, running: list[ReplayRun]) -> None:
+        super().__init__(told)
+        self.running = running
 
 
-@transaction.atomic
 def begin_run(
     changes: Sequence[str],
     *,
@@ -45,44 +48,54 @@ def begin_run(
     Raises InvalidChange where a change or the days make no sense, and TooManyReplays.
     """
     scenario = scenario_with(changes)
-    _make_room(actor, now)
     since = now - timedelta(days=validated_days(days))
     total = reading.towns_of(since, towns, region).count()
-    run = ReplayRun.objects.create(
-        changes=scenario.described(),
-        days=days,
-        towns=[str(town) for town in towns or ()],
-        region=region,
-        sample=sample,
-        actor=actor.name,
-        user_id=actor.user_id,
-        created_at=now,
-        went_on_at=now,
-        total=min(total, sample or total),
-    )
-    transaction.on_commit(lambda: call_worker(run.pk), robust=True)
+    end_abandoned(now)  # for good, even if this one is refused
+    with transaction.atomic():
+        _find_room(actor)
+        run = ReplayRun.objects.create(
+            changes=scenario.described(),
+            days=days,
+            towns=[str(town) for town in towns or ()],
+            region=region,
+            sample=sample,
+            actor=actor.name,
+            user_id=actor.user_id,
+            created_at=now,
+            went_on_at=now,
+            total=min(total, sample or total),
+        )
+        transaction.on_commit(lambda: call_worker(run.pk), robust=True)
     return run
 
 
-def _make_room(actor: Actor, now: datetime) -> None:
-    """Whoever asks twice at once waits here for themselves."""
-    if actor.user_id is not None:
-        User.objects.select_for_update().filter(pk=actor.user_id).first()
-    open_ones = ReplayRun.objects.filter(state=ReplayRun.State.OPEN)
-    open_ones.filter(went_on_at__lt=now - ABANDONED).update(
+def end_abandoned(now: datetime) -> None:
+    """End what no worker goes on with. Where none runs no task could do it: so whoever looks at
+    replays or asks for one does."""
+    left = ReplayRun.objects.filter(state=ReplayRun.State.OPEN, went_on_at__lt=now - ABANDONED)
+    left.update(
         state=ReplayRun.State.FAILED,
         finished_at=now,
-        result="No worker went on with it. See whether workers run (`manage.py qcluster`).",
+        result="No worker went on with it. See whether workers run (`manage.py qcluster`), then "
+        "ask for it once more.",
     )
-    running = list(open_ones.order_by("created_at"))
-    for one in running:
-        if actor.user_id is not None and one.user_id == actor.user_id:
-            told = f"Your replay of {one} is still under way. Wait for it, or cancel it."
-            raise TooManyReplays(told)
+
+
+def _find_room(actor: Actor) -> None:
+    """Raises TooManyReplays. Who has found room keeps others waiting until the transaction ends:
+    else two would take the same place. SQLite's transactions go one after another anyhow."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+    running = list(ReplayRun.objects.filter(state=ReplayRun.State.OPEN).order_by("created_at"))
+    mine = [one for one in running if actor.user_id is not None and one.user_id == actor.user_id]
+    if mine:
+        told = f"Your replay of {mine[0]} is still under way. Wait for it, or cancel it."
+        raise TooManyReplays(told, mine)
     if len(running) >= AT_ONCE:
         names = ", ".join(one.actor for one in running)
         told = f"{len(running)} replays are under way already, asked for by {names}."
-        raise TooManyReplays(f"{told} Wait until one ends, or have one cancelled.")
+        raise TooManyReplays(f"{told} Wait until one ends, or have one cancelled.", running)
 
 
 def cancel_run(run_id: UUID, *, actor: Actor, now: datetime) -> bool:
