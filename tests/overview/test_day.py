@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from tests.factories import NOW, make_operation, make_town
 from towns.charts import Point, with_gaps
 from towns.models import Sweep
-from towns.overview.day import day_charts, usual_step
+from towns.overview.day import day_charts, recent_day_charts, usual_step
 from towns.words import OperationKind
 
 MINUTE = timedelta(minutes=1)
@@ -35,6 +36,15 @@ def test_it_works() -> None:
 @pytest.mark.django_db
 def test_a_new_installation_has_charts_too() -> None:
     assert all("<svg" in chart for chart in day_charts(NOW))
+
+
+@pytest.mark.django_db
+def test_they_are_kept_for_all_who_look(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    first = recent_day_charts(NOW)
+    make_operation(make_town(), OperationKind.RESTART, automatic=True, created_at=NOW)
+    with django_assert_num_queries(0):
+        assert recent_day_charts(NOW + timedelta(seconds=9)) == first
+    assert recent_day_charts(NOW - timedelta(seconds=1)) != first, "a clock that was set back"
 
 
 def test_a_time_in_which_nobody_looked_is_a_gap() -> None:

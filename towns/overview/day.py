@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from django.core.cache import cache
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 from django.utils.safestring import SafeString
@@ -16,6 +17,18 @@ from towns.words import OperationKind
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+KEPT_SECONDS = 60
+KEY = "towns.overview.day"
+
+
+def recent_day_charts(now: datetime) -> list[SafeString]:
+    """The same, at most `KEPT_SECONDS` old: a day of restarts is counted for it."""
+    kept: tuple[datetime, list[SafeString]] | None = cache.get(KEY)
+    if kept is not None and timedelta(0) <= now - kept[0]:
+        return kept[1]
+    charts = day_charts(now)
+    cache.set(KEY, (now, charts), KEPT_SECONDS)
+    return charts
 
 
 def day_charts(now: datetime) -> list[SafeString]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from towns.overview.attention import Attention, read_attention
-from towns.overview.day import day_charts
+from towns.overview.day import recent_day_charts
 from towns.overview.fleet import Fleet, read_fleet
 from towns.overview.work import (
     Platform,
@@ -70,5 +70,5 @@ def read_overview(now: datetime) -> Overview:
         restarts=read_restarts(now),
         platforms=read_platforms(),
         wrong_stops=recent_wrong_stop_rate(now, WRONG_STOP_DAYS),
-        charts=day_charts(now),
+        charts=recent_day_charts(now),
     )
