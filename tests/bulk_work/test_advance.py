@@ -211,6 +211,8 @@ def test_an_unexpected_error_is_one_town_s(begun: Begun, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module, "REQUESTS", {OperationKind.STOP: breaking})
     assert advance(run.pk, NOW)
+    assert counts(run) == {"failed": 1, "waiting": 2}, "it is looked at first how many may fail"
+    advance(run.pk, NOW)
     assert counts(run) == {"failed": 1, "asked": 2}
     assert "ZeroDivisionError" in run.items.get(state="failed").told
 
