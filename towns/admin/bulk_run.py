@@ -107,6 +107,8 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
             "looked_at": total - counts["unseen"],
             "speed": speed(run, counts, now),
             "counts": [(state, counts[state.value]) for state in BulkItem.State],
+            "under_way": counts["asked"],
+            "more_failures": deciding.MORE_FAILURES,
             "ended": ended,
             "total": total,
             "failures": failed[:FAILURES_SHOWN],

@@ -58,7 +58,8 @@ def advance(run_id: int, now: datetime) -> bool:
     if not run.is_going:
         return bool(counts[Item.ASKED])
     if not _may(run.user, run.kind):
-        return _end(run, State.PAUSED, f"{run.actor} may not {run.kind} towns any more.", now)
+        told = f"{run.actor} may not {run.kind} towns any more. Somebody who may can go on with it."
+        return _end(run, State.PAUSED, told, now)
     room = run.at_once - counts[Item.ASKED]
     if run.state == State.CANARY:
         if counts[Item.FAILED]:
@@ -71,7 +72,8 @@ def advance(run_id: int, now: datetime) -> bool:
             _ask(run, min(run.canaries - tried, room), now)
             return True
     if counts[Item.FAILED] >= max(1, run.failures_allowed):
-        told = f"{counts[Item.FAILED]} towns failed: the rest waits until somebody decides."
+        failed = counts[Item.FAILED]
+        told = f"{failed} town{'s'[: failed > 1]} failed: the rest waits until somebody decides."
         return _end(run, State.PAUSED, told, now)
     if not counts[Item.WAITING] and not counts[Item.ASKED]:
         return _end(run, State.DONE, "", now)
