@@ -2,13 +2,15 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError
 
 from tests.factories import NOW
 from towns import guarded_http
@@ -106,18 +108,81 @@ def test_a_private_address_is_never_reached(receiver: int, scheme: str, host: st
     assert Receiver.heard == []
 
 
-def test_a_name_that_leads_elsewhere_the_second_time_leads_nowhere(
+def leads_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[object]:
+    """Has each name lead there; returns what was asked of the resolver."""
+    asked: list[object] = []
+
+    def resolve(name: str, port: int, **_: object) -> list[Any]:
+        asked.append(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (one, port)) for one in addresses]
+
+    real = {name: getattr(socket, name) for name in ("SOCK_STREAM", "SHUT_RDWR", "socket")}
+    monkeypatch.setattr(guarded_http, "socket", SimpleNamespace(getaddrinfo=resolve, **real))
+    return asked
+
+
+def test_a_name_is_resolved_once_and_what_was_looked_at_is_connected_to(
     receiver: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def first_time(*_: object, **__: object) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("1.1.1.1", receiver))]
+    asked = leads_to(monkeypatch, "127.0.0.1")
+    monkeypatch.setattr(guarded_http, "is_public", {"127.0.0.1": True}.__getitem__)
+    url = f"http://hooks.example.test:{receiver}/x"
+    assert told(url, GuardedAdapter()).ending == Ending.SENT
+    assert asked == ["hooks.example.test"]
 
-    seen = SimpleNamespace(getaddrinfo=first_time, SOCK_STREAM=socket.SOCK_STREAM)
-    adapter = GuardedAdapter()
-    monkeypatch.setattr(guarded_http, "socket", seen)
-    outcome = told(f"http://localhost:{receiver}/x", adapter)
+
+def test_one_private_address_among_public_ones_is_one_too_many(
+    receiver: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(monkeypatch, "1.1.1.1", "127.0.0.1")
+    outcome = told(f"http://hooks.example.test:{receiver}/x", GuardedAdapter())
     assert "leads to a private address" in outcome.error
     assert Receiver.heard == []
+
+
+class Silent:
+    """Addresses of which none answers; trying one takes as long as it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.tried = 100.0, list[tuple[str, float]]()
+        leads_to(monkeypatch, *(f"192.0.2.{n}" for n in range(1, 9)))
+        monkeypatch.setattr(guarded_http, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(HTTPConnection, "_new_conn", self.new_conn())
+
+    def new_conn(self) -> Callable[[HTTPConnection], socket.socket]:
+        """In the place of urllib3's."""
+
+        def new_conn(connection: HTTPConnection) -> socket.socket:
+            assert isinstance(connection.timeout, float)
+            self.tried.append((connection._dns_host, round(connection.timeout, 2)))
+            self.now += connection.timeout
+            raise ConnectTimeoutError(connection, "silent")
+
+        return new_conn
+
+
+def test_many_silent_addresses_are_not_waited_for_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = Silent(monkeypatch)
+    outcome = told("http://hooks.example.test/x", GuardedAdapter(private=True, seconds=15))
+    assert (outcome.ending, outcome.channel_down) == (Ending.FAILED, True)
+    assert silent.tried == [(f"192.0.2.{n}", 3.05) for n in (1, 2, 3)]
+
+
+def test_all_tries_together_have_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Silent(monkeypatch)
+    outcome = told("http://hooks.example.test/x", GuardedAdapter(private=True, seconds=4))
+    assert outcome.channel_down
+    assert silent.tried == [("192.0.2.1", 3.05), ("192.0.2.2", 0.95)]
+
+
+def test_what_was_cut_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Silent(monkeypatch)
+    adapter = GuardedAdapter(private=True)
+    adapter.cut()
+    assert told("http://hooks.example.test/x", adapter).channel_down
+    assert silent.tried == []
 
 
 def test_a_name_that_leads_nowhere_is_told_as_that() -> None:

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from towns import drills, history
+from towns.changes import why_unchangeable
 from towns.flows.begin import begin, call_driver, has_living_namesake
 from towns.flows.wish import Wish
 from towns.history import Actor
@@ -353,13 +354,16 @@ def change_town(
     """Change settings of a town; each change that changes something is in its history.
 
     `changes` may hold idle_timeout_minutes, auto_stop, keep_awake_until, hold_reason, hold_until,
-    restarts_cleared_at; values are validated by the caller (`towns.changes`).
+    restarts_cleared_at; values are validated by the caller (`towns.changes`). NotAllowed for a town
+    that is destroyed, or about to be.
     """
     town = history.lock_town(town_id)
     before = {name: getattr(town, name) for name in changes}
     changed = {name: value for name, value in changes.items() if before[name] != value}
     if not changed:
         return town
+    if why_not := why_unchangeable(town, changed, now):
+        raise NotAllowed(why_not)
     for name, value in changed.items():
         setattr(town, name, value)
     town.save(update_fields=list(changed))

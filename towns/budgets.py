@@ -39,9 +39,9 @@ _HOLD = f"""
 """
 _TAKE = f"""
     INSERT INTO {_TABLE} AS bucket (key, full_at)
-    SELECT %(key)s, {{now}} + %(interval)s WHERE {_HELD} IS NULL
+    SELECT %(key)s, {{now}} + %(taken)s WHERE {_HELD} IS NULL
     ON CONFLICT (key) DO UPDATE
-    SET full_at = %(interval)s
+    SET full_at = %(taken)s
         + CASE WHEN bucket.full_at BETWEEN {{now}} AND {{now}} + %(most)s THEN bucket.full_at
         ELSE {{now}} END
     WHERE bucket.full_at NOT BETWEEN {{now}} + %(slack)s AND {{now}} + %(most)s
@@ -62,22 +62,27 @@ class SharedBuckets:
 
     def take(self, action: str, key: str) -> None:
         """Take one token, in one statement. Raises RateLimited with the seconds until the next."""
-        self.take_and_count(action, key)
-
-    def take_and_count(self, action: str, key: str) -> int | None:
-        """The same; returns how many are left for all together, None if that isn't known."""
         self.own.take(action, key)
+        self.ask(action, key)
+
+    def ask(self, action: str, key: str, many: int = 1) -> int | None:
+        """Take so many tokens or none of all workers' bucket, in one statement; returns how many
+        are left, None if it can't be asked. Raises RateLimited with the seconds until they come.
+
+        Not to be used without a `take` of `own` for each call: it decides when nobody else can.
+        """
         if connection.in_atomic_block:
             return None
         limit = limit_of(action, self.own.limits)
         try:
-            left, wait = _take_token(action, key, limit)
+            left, wait = _take_tokens(action, key, limit, many)
         except Error as error:
             log.warning("the budget of %s was not asked: %s", action, error)
             connection.close_if_unusable_or_obsolete()
             return None
         if wait is not None:
-            self.own.hold(action, key, wait)
+            if many == 1:  # of more there may be some
+                self.own.hold(action, key, wait)
             raise limit.refusal(action, key, wait)
         return left
 
@@ -100,13 +105,15 @@ def _row_key(*words: str) -> str:
     return " ".join(words)[:200]
 
 
-def _take_token(action: str, key: str, limit: Limit) -> tuple[int, float | None]:
-    """How many are left and None when a token was taken, else 0 and the seconds until there is
-    one."""
-    slack = limit.slack + A_TICK
+def _take_tokens(action: str, key: str, limit: Limit, many: int) -> tuple[int, float | None]:
+    """How many are left and None when so many were taken, else 0 and the seconds until there are
+    as many."""
+    taken = many * limit.interval
+    full = limit.burst * limit.interval
+    slack = full - taken + A_TICK
     # What is further from full than any take leaves it was written before the clock was set back.
-    most = slack + limit.interval + A_TICK
-    values: Values = {"slack": slack, "most": most, "interval": limit.interval}
+    most = full + 2 * A_TICK
+    values: Values = {"slack": slack, "most": most, "taken": taken}
     values |= {"key": _row_key(action, key), "held": _row_key(HELD, action, key)}
     now = _NOW[connection.vendor]
     with connection.cursor() as cursor:

@@ -1,6 +1,7 @@
 """What a town may be changed to, for the API, the admin and the commands alike. No I/O."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -9,7 +10,9 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from towns.models.town import validate_name
+from towns.models.town import Town, validate_name
+from towns.readable import duration, utc
+from towns.words import Status
 
 KEEP_AWAKE_MAX_MINUTES = 7 * 24 * 60
 """Longest "keep awake": who wants it longer switches auto-stop off."""
@@ -21,6 +24,7 @@ WINDOW_AHEAD_MINUTES = 366 * 24 * 60
 IMAGE_LENGTH = 255
 FREEZE_MAX_MINUTES = 30 * 24 * 60
 REASON_LENGTH = 500
+_HOLD = frozenset({"hold_reason", "hold_until"})
 _REGION = re.compile(r"\A[a-z]{3}\Z")
 
 
@@ -40,6 +44,24 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
+
+
+def why_unchangeable(town: Town, names: Iterable[str], now: datetime) -> str:
+    """Why what is named can't be changed of a town, in a sentence; "" if it can. A hold can always
+    be put on it: it is there when the town is restored."""
+    if _HOLD.issuperset(names):
+        return ""
+    until = town.restore_until
+    if town.status == Status.DESTROYING:
+        return f"{town} is being destroyed, so nothing but a hold can be changed. Restore it first."
+    if town.status != Status.DESTROYED or until is None:
+        return ""
+    if until <= now:
+        expired = f"its backup expired on {utc(until)}."
+        return f"{town} is destroyed and can't be restored any more: {expired}"
+    left = duration((until - now).total_seconds())
+    told = f"{town} is destroyed, so nothing but a hold can be changed."
+    return f"{told} Restore it first: that can be done for {left}."
 
 
 def validated_changes(

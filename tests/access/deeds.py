@@ -89,6 +89,7 @@ DEEDS: list[Deed] = [
         {"setting": "GASTOWN_IDLE_TIMEOUT_MINUTES", "value": "15", "days": "7"},
         "302+ 302+ 302+",
     ),
+    ("towns/replayrun/{replay}/cancel/", {}, "403 302+ 302+"),
     ("towns/apitoken/add/", {"name": "x", "scopes": "towns:read"}, "403 403 200+"),
     ("towns/apitoken/", _ticked("revoke", "towns.apitoken"), "403 403 302+"),
     (

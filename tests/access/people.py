@@ -23,6 +23,7 @@ from towns.models import (
     Freeze,
     MaintenanceWindow,
     Orphan,
+    ReplayRun,
     Town,
     WebhookDelivery,
     WebhookEndpoint,
@@ -93,6 +94,7 @@ def make_scene() -> Scene:
         "operation_id": operation.pk,
         "window_id": 0,
         "webhook_id": webhook.pk,
+        "run_id": ids["replay"],
         "kind": "stop",
         "what": "settings",
         "name": "stop",
@@ -115,7 +117,8 @@ def make_scene() -> Scene:
 
 
 def _make_work(town: Town, user: User, now: datetime) -> dict[str, Any]:
-    """Bulk work that waits for its beginning, goes on, and pauses; a window to come."""
+    """Bulk work that waits for its beginning, goes on, and pauses; a window to come; a replay that
+    somebody else has asked for."""
     runs = {}
     for name, state in (
         ("towns.bulkrun", BulkRun.State.PREVIEWED),
@@ -135,8 +138,9 @@ def _make_work(town: Town, user: User, now: datetime) -> dict[str, Any]:
         actor="x",
         created_at=now,
     )
+    replay = ReplayRun.objects.create(days=1, actor="x", created_at=now, went_on_at=now, total=1)
     tomorrow = (now + timedelta(days=1)).date()
-    return {**runs, "towns.maintenancewindow": window.pk, "tomorrow": tomorrow}
+    return {**runs, "replay": replay.pk, "towns.maintenancewindow": window.pk, "tomorrow": tomorrow}
 
 
 def _make_trouble(town: Town, webhook: WebhookEndpoint, now: datetime) -> dict[str, Any]:

@@ -137,6 +137,7 @@ STAFF: dict[str, str] = {
     "towns/freeze/thaw/": "403 302 302",
     "towns/bulkrun/<int:pk>/result.csv": "200 200 200",
     "towns/bulkrun/<int:pk>/<slug:decision>": "405 405 405",
+    "towns/replayrun/<uuid:run_id>/cancel/": "405 405 405",
     "towns/orphan/confirm/": "403 403 302",
     "towns/town/act/<str:name>/": "403 302 302",
     "towns/webhookendpoint/<uuid:webhook_id>/secret/": "403 403 200",

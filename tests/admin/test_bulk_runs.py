@@ -143,7 +143,9 @@ def test_decisions(admin: Client) -> None:
     assert run.state == "cancelled"
     told = admin.post(f"{path}begin", FORM, follow=True).content.decode()
     assert "somebody was faster" in told
-    assert admin.post(f"{path}explode").status_code == 404
+    unknown = admin.post(f"{path}explode")
+    assert unknown.status_code == 404
+    assert "There is no decision “explode”." in unknown.content.decode()
     assert admin.get(f"{path}cancel").status_code == 405
 
 

@@ -134,13 +134,58 @@ def test_it_needs_the_permission_to_see_towns(staff: Callable[..., Client]) -> N
 
 
 def test_the_list_costs_a_fixed_number_of_queries(admin: Client) -> None:
-    make_run()
+    make_run(state="succeeded")
     few = queries(admin, LIST)
     for _ in range(20):
-        make_run()
+        make_run(state="succeeded")
     assert queries(admin, LIST) == few
 
 
 def test_one_that_is_gone_leads_back(admin: Client) -> None:
     gone = "00000000-0000-0000-0000-000000000000"
     assert admin.get(f"{LIST}{gone}/change/").status_code == 302
+
+
+def test_one_at_a_time_and_a_few_for_all(staff: Callable[..., Client]) -> None:
+    ann, ben = staff("view_town"), staff("view_town")
+    assert ann.post(ADD, FORM).status_code == 302
+    told = ann.post(ADD, FORM).content.decode()
+    assert "Your replay of idle timeout minutes 15, 7 days is still under way." in told
+    make_run()
+    make_run()
+    told = ben.post(ADD, FORM).content.decode()
+    assert "3 replays are under way already, asked for by" in told
+    assert ReplayRun.objects.count() == 3
+
+
+def test_one_that_no_worker_goes_on_with_is_in_nobody_s_way(staff: Callable[..., Client]) -> None:
+    old = [make_run(went_on_at=timezone.now() - timedelta(hours=1)) for _ in range(3)]
+    assert staff("view_town").post(ADD, FORM).status_code == 302
+    old[0].refresh_from_db()
+    assert (old[0].state, old[0].result[:27]) == ("failed", "No worker went on with it. ")
+
+
+def test_whoever_asked_for_it_cancels_it(staff: Callable[..., Client]) -> None:
+    ann = staff("view_town")
+    ann.post(ADD, FORM)
+    run = ReplayRun.objects.get()
+    here = f"{LIST}{run.pk}/"
+    assert "Cancel it" in page(ann, f"{here}change/")
+    other = staff("view_town")
+    assert "Cancel it" not in page(other, f"{here}change/")
+    assert other.post(f"{here}cancel/").status_code == 403
+    assert ann.get(f"{here}cancel/").status_code == 405
+    told = ann.post(f"{here}cancel/", follow=True).content.decode()
+    assert "It is cancelled. What it has found is kept." in told
+    assert "Nothing had been replayed by then." in told
+    tasks.go_on_with_replay(str(run.pk))
+    run.refresh_from_db()
+    assert (run.state, run.done) == ("cancelled", 0)
+    assert "It had ended already." in ann.post(f"{here}cancel/", follow=True).content.decode()
+
+
+def test_who_runs_the_fleet_cancels_anybody_s(staff: Callable[..., Client]) -> None:
+    run = make_run()
+    assert staff("view_town", "change_town").post(f"{LIST}{run.pk}/cancel/").status_code == 302
+    run.refresh_from_db()
+    assert run.result.startswith("It was cancelled by ")

@@ -224,3 +224,14 @@ def test_a_town_that_is_not_there(admin: Client) -> None:
     answer = admin.get(f"{LIST}00000000-0000-0000-0000-000000000000/change/")
     assert answer.status_code == 302
     assert not Operation.objects.exists()
+
+
+def test_of_one_that_is_destroyed_a_hold_alone_is_changed(admin: Client) -> None:
+    town = make_town(status=Status.DESTROYED, destroyed_at=timezone.now())
+    kept = {"idle_timeout_minutes": town.idle_timeout_minutes, "auto_stop": "on"}
+    answer = admin.post(path(town), {**kept, "idle_timeout_minutes": 90}, follow=True)
+    told = f"Not changed: {town} is destroyed, so nothing but a hold can be changed."
+    assert told in answer.content.decode()
+    admin.post(path(town), {**kept, "hold_reason": "looked at"})
+    town.refresh_from_db()
+    assert (town.hold_reason, town.idle_timeout_minutes) == ("looked at", 30)

@@ -53,6 +53,31 @@ def test_it_works(staff: JsonClient) -> None:
     assert staff.send("get", "/webhooks").json()["items"] == []
 
 
+def test_only_what_one_has_seen_is_changed(staff: JsonClient) -> None:
+    path = f"/webhooks/{staff.send('post', '/webhooks', NEW).json()['id']}"
+    tag = staff.send("get", path)["ETag"]
+    WebhookEndpoint.objects.update(failures=2, last_sent_at=timezone.now())
+    changed = staff.send("patch", path, {"name": "books"}, **{"If-Match": tag})
+    assert changed.status_code == 200, "a delivery is no change"
+    assert changed["ETag"] == staff.send("get", path)["ETag"] != tag
+    for method, where, body in (
+        ("patch", path, {"name": "mine"}),
+        ("delete", path, None),
+        ("post", f"{path}/secret", {}),
+    ):
+        stale = staff.send(method, where, body, **{"If-Match": tag})
+        assert stale.status_code == 412, method
+        assert stale.json()["detail"].startswith("The webhook has changed since you saw it.")
+    endpoint = WebhookEndpoint.objects.get()
+    assert (endpoint.name, endpoint.secret_version, endpoint.removed_at) == ("books", 1, None)
+    seen = {"If-Match": changed["ETag"]}
+    assert staff.send("post", f"{path}/secret", {}, **seen).status_code == 200
+    assert staff.send("delete", path, **seen).status_code == 412, "it has another secret"
+    tag = staff.send("get", path)["ETag"]
+    assert staff.send("get", path, **{"If-None-Match": tag}).status_code == 304
+    assert staff.send("delete", path, **{"If-Match": tag}).status_code == 204
+
+
 def test_a_repeat_makes_none_and_answers_the_same(staff: JsonClient) -> None:
     first, again = (
         staff.send("post", "/webhooks", NEW, **{"Idempotency-Key": "one"}) for _ in range(2)

@@ -1,5 +1,7 @@
 """The operator's console in a browser."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -99,7 +101,11 @@ def test_what_is_typed_into_a_form_stays(page_of: Open, root: User) -> None:
     expect(page.get_by_label("Hold reason")).to_have_value("looking into it")
 
 
-def test_a_viewer_sees_no_button(page_of: Open, transactional_db: None) -> None:
+def test_a_viewer_can_press_no_button(page_of: Open, transactional_db: None) -> None:
     viewer = make_user("viewer", is_staff=True, permissions=("view_town",))
     page = page_of(viewer, f"/admin/towns/town/{make_town().pk}/change/")
-    expect(page.get_by_role("navigation", name="Actions on this town")).to_have_count(0)
+    actions = page.get_by_role("navigation", name="Actions on this town")
+    expect(actions.locator("a")).to_have_count(0)
+    stop = actions.get_by_role("link", name="Stop", exact=True)
+    expect(stop).to_have_attribute("aria-disabled", "true")
+    expect(stop).to_have_accessible_description(re.compile("no permission"))

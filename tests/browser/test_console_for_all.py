@@ -35,6 +35,35 @@ def test_its_pages_are_for_everybody(page_of: Open, width: int, dark: bool) -> N
     assert wrong == {}
 
 
+@pytest.mark.parametrize(
+    ("width", "dark"), [(PHONE, False), (PHONE, True), (DESK, False), (DESK, True)]
+)
+def test_its_door_is_for_everybody(
+    page_of: Open, transactional_db: None, width: int, dark: bool
+) -> None:
+    page = page_of(None, "/admin/", width=width, dark=dark)
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert axe_violations(page) == []
+    assert not is_cut_off(page)
+    page.get_by_label("Username").fill("ann")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Please enter the correct")).to_be_visible()
+    assert axe_violations(page) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "dark"), [(PHONE, False), (PHONE, True), (DESK, False), (DESK, True)]
+)
+def test_the_description_of_the_api_is_for_everybody(
+    page_of: Open, transactional_db: None, width: int, dark: bool
+) -> None:
+    page = page_of(None, "/api/v1/docs", width=width, dark=dark)
+    expect(page.get_by_role("button", name="POST /api/v1/towns", exact=False).first).to_be_visible()
+    assert axe_violations(page) == []
+    assert not is_cut_off(page)
+
+
 def test_the_menu_can_be_skipped(page_of: Open, transactional_db: None) -> None:
     page = page_of(User.objects.create_superuser("root"), "/admin/")
     page.keyboard.press("Tab")

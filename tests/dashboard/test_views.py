@@ -181,6 +181,14 @@ def test_a_destroyed_one_can_be_restored_while_its_days_last(client: Client, awa
     assert kinds() == ["restore"]
 
 
+def test_a_destroyed_one_is_not_changed(client: Client, awake: Make) -> None:
+    town = awake(status="destroyed", destroyed_at=timezone.now(), idle_timeout_minutes=30)
+    text = post(client, of(town, "change/settings"), idle_timeout_minutes=90)
+    assert "is destroyed, so nothing but a hold can be changed. Restore it first" in text
+    town.refresh_from_db()
+    assert town.idle_timeout_minutes == 30
+
+
 def test_creating(client: Client, owner: User) -> None:
     assert "mill is being made." in post(client, "/dashboard/towns/new", name="mill")
     assert kinds() == ["provision"]

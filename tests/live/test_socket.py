@@ -1,109 +1,33 @@
 """The WebSocket to a town."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from asgiref.testing import ApplicationCommunicator
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
-from django.test import AsyncClient, override_settings
 from django.utils import timezone
 
-from gastown_ops.asgi import application
 from tests.factories import make_town, make_user
-from tests.live.running import LONG, run
+from tests.live.running import LONG
+from tests.live.talking import connect, first, path, refusal, say
 from towns import history, interactions
 from towns.actions import NotAllowed
 from towns.api.problems import SENTENCES
 from towns.history import Actor
 from towns.live import socket
 from towns.models import Town
-from towns.tokens import create_token
 from towns.words import Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OURS = (b"origin", b"http://localhost")
-Talk = Callable[[Any], Awaitable[Any]]
-
-
-def connect(
-    user: User | None,
-    path: str,
-    talk: Talk,
-    *,
-    origin: tuple[bytes, bytes] = OURS,
-    more: Sequence[tuple[bytes, bytes]] = (),
-) -> Any:
-    """Open a WebSocket as somebody and have a talk through it."""
-
-    async def story() -> Any:
-        headers = [(b"host", b"localhost"), origin, *more]
-        if user is not None:
-            client = AsyncClient()
-            await client.aforce_login(user)
-            cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-            headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-        address, _, query = path.partition("?")
-        communicator: Any = ApplicationCommunicator  # it has no types
-        line = communicator(
-            application,
-            {
-                "type": "websocket",
-                "path": address,
-                "query_string": query.encode(),
-                "headers": headers,
-                "subprotocols": [],
-                "extensions": {"websocket.http.response": {}},
-            },
-        )
-        try:
-            return await talk(line)
-        finally:
-            await line.send_input({"type": "websocket.disconnect", "code": 1000})
-            await line.wait(LONG)
-
-    return run(story())
-
-
-async def first(line: Any) -> Any:
-    """The document that an open one begins with."""
-    await line.send_input({"type": "websocket.connect"})
-    assert (await line.receive_output(LONG))["type"] == "websocket.accept"
-    return json.loads((await line.receive_output(LONG))["text"])
 
 
 def fall_asleep(town: Town) -> None:
     actor = Actor("tester", automatic=False)
     history.change_status(town, Status.STOPPED, kind="stopped", actor=actor, now=timezone.now())
-
-
-async def say(line: Any, text: str) -> None:
-    """Send something as the user."""
-    await line.send_input({"type": "websocket.receive", "text": text})
-
-
-async def refusal(line: Any) -> Any:
-    """Status and detail of a refused handshake."""
-    await line.send_input({"type": "websocket.connect"})
-    start, body = await line.receive_output(LONG), await line.receive_output(LONG)
-    assert start["type"] == "websocket.http.response.start"
-    return start["status"], json.loads(body["body"])["detail"]
-
-
-def path(town: Town) -> str:
-    return f"/live/towns/{town.pk}"
-
-
-@pytest.fixture
-def town() -> Town:
-    """One that runs, and was last used an hour ago."""
-    return make_town(last_interaction_at=timezone.now() - timedelta(hours=1))
 
 
 def test_it_works(town: Town) -> None:
@@ -243,46 +167,6 @@ def test_staff_look_without_counting(town: Town) -> None:
 
     assert connect(viewer, path(town), talk)["name"] == town.name
     assert Town.objects.values().get() == before
-
-
-@override_settings(GASTOWN_STAFF_TWO_FACTOR=True)
-def test_staff_without_their_second_factor_are_refused(town: Town) -> None:
-    staff = make_user("staff", is_staff=True, permissions=("view_town",))
-    status, detail = connect(staff, f"/live/towns/{town.pk}", refusal)
-    assert (status, detail) == (401, "Sign in first.")
-
-
-def test_who_is_refused(town: Town) -> None:
-    assert connect(None, path(town), refusal) == (401, "Sign in first.")
-    assert connect(make_user("other"), path(town), refusal) == (404, "There is no such town.")
-    new = make_user("new", is_staff=True)
-    assert connect(new, path(town), refusal)[0] == 403
-    assert connect(town.owner, "/live/harbour", refusal)[0] == 404
-
-
-def test_a_gateway_opens_it_for_an_owner(town: Town) -> None:
-    scopes = ["towns:read", "owners:act"]
-    made = create_token("gateway", scopes, actor=Actor.shell(), now=timezone.now())
-    bearer = (b"authorization", f"Bearer {made.secret}".encode())
-    before = town.last_interaction_at
-    assert connect(None, path(town), first, more=[bearer])["id"] == str(town.pk)
-    town.refresh_from_db()
-    assert town.last_interaction_at == before, "it acts for nobody"
-    owner = (b"x-gastown-user", town.owner.get_username().encode())
-    assert connect(None, path(town), first, more=[bearer, owner])["id"] == str(town.pk)
-    town.refresh_from_db()
-    assert town.last_interaction_kind == "websocket"
-    wrong = (b"authorization", b"Bearer gto_wrong")
-    assert connect(None, path(town), refusal, more=[wrong])[0] == 401
-
-
-def test_another_site_can_open_none(town: Town) -> None:
-    async def talk(line: Any) -> Any:
-        await line.send_input({"type": "websocket.connect"})
-        return (await line.receive_output(LONG))["type"]
-
-    evil = (b"origin", b"https://evil.example")
-    assert connect(town.owner, path(town), talk, origin=evil) == "websocket.close"
 
 
 def test_without_a_database_it_is_refused_for_now(

@@ -123,3 +123,19 @@ def test_the_task_calls_for_another_while_towns_are_left(monkeypatch: pytest.Mon
     run.refresh_from_db()
     assert (run.state, called) == ("succeeded", [run.pk, run.pk])
     assert runs.go_on(make_town().pk, lambda: now, enough=lambda: False), "one that is gone"
+
+
+def test_one_that_is_cancelled_stops_after_the_part_that_it_is_at(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "PART", 1)
+    run = begin(days)
+
+    def cancelled_meanwhile() -> bool:
+        runs.cancel_run(run.pk, actor=ANN, now=days.now)
+        return False
+
+    assert runs.go_on(run.pk, lambda: days.now, enough=cancelled_meanwhile)
+    run.refresh_from_db()
+    assert (run.state, run.done, run.result) == ("cancelled", 1, "It was cancelled by ann.")
+    assert not runs.cancel_run(run.pk, actor=ANN, now=days.now)

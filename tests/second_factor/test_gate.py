@@ -17,7 +17,7 @@ from tests.access.people import Scene, make_scene
 from tests.access.table import API, PAGES
 from tests.factories import make_town, make_user
 from tests.live.running import LONG, run
-from tests.live.test_socket import connect, first
+from tests.live.talking import connect, first
 from tests.second_factor.app import (
     CODE,
     MANAGE,

@@ -115,7 +115,8 @@ def clear_restarts(sim: "Simulation", town: Town, event: Event) -> None:
 
 def _change(sim: "Simulation", town: Town, **wanted: Any) -> None:
     changes = validated_changes(now=sim.now, **wanted)
-    actions.change_town(town.pk, changes, actor=STAFF, now=sim.now)
+    with suppress(NotAllowed):  # it is destroyed
+        actions.change_town(town.pk, changes, actor=STAFF, now=sim.now)
 
 
 def idle(sim: "Simulation", town: Town, event: Event) -> None:

@@ -111,6 +111,9 @@ def nothing_is_left(sim: "Simulation") -> None:
         raise Violation(6, f"drills have left machines over: {drills}")
     recorded = set(Town.objects.exclude(volume_id="").values_list("volume_id", flat=True))
     listed = set(Orphan.objects.values_list("fly_id", flat=True))
+    # While Fly's lists are in doubt nothing is added to the orphans; the alert tells of it by then.
+    told = Alert.objects.filter(cause="old_volume", resolved_at=None)
+    listed.update(told.values_list("data__volume_id", flat=True))
     without = Town.objects.exclude(status=Status.DESTROYED).filter(volume_id="")
     adoptable = {volume_name(town) for town in without}
     for volume in fly.volumes.values():

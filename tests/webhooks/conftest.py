@@ -14,6 +14,7 @@ from towns.history import Actor
 from towns.models import LifecycleEvent, Town, WebhookEndpoint
 from towns.webhooks.endpoints import Made, create_webhook
 
+ANN = Actor("ann")
 URL = "https://hooks.example.test/T0KEN-in-path?key=s3cret"
 
 
@@ -24,13 +25,13 @@ def after(seconds: float) -> datetime:
 
 def make_webhook(**fields: Any) -> Made:
     """One of the whole fleet, unless `fields` say otherwise."""
-    values: dict[str, Any] = {"name": "billing", "url": URL, "actor": Actor("ann"), "now": NOW}
+    values: dict[str, Any] = {"name": "billing", "url": URL, "actor": ANN, "now": NOW}
     return create_webhook(**{**values, **fields})
 
 
 def happen(town: Town, kind: str = "changed", **fields: Any) -> LifecycleEvent:
     """Something happens to a town."""
-    return history.record(town, kind, actor=Actor("ann"), now=NOW, **fields)
+    return history.record(town, kind, actor=ANN, now=NOW, **fields)
 
 
 def anew(endpoint: WebhookEndpoint | UUID) -> WebhookEndpoint:

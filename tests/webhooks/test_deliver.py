@@ -11,7 +11,7 @@ import pytest
 import responses
 from django.test import override_settings
 
-from tests.webhooks.conftest import URL, after, anew, happen, make_webhook
+from tests.webhooks.conftest import ANN, URL, after, anew, happen, make_webhook
 from towns.alerts.claims import LEASE_SECONDS
 from towns.models import Alert, Town, WebhookDelivery, WebhookEndpoint
 from towns.webhooks import claims, deliver
@@ -84,7 +84,7 @@ def test_a_repeat_has_the_same_id_and_body(mill: Town, receiver: responses.Reque
 
 def test_both_secrets_sign_for_a_day(mill: Town, receiver: responses.RequestsMock) -> None:
     old = make_webhook()
-    new = replace_secret(old.endpoint.pk, now=after(0))
+    new = replace_secret(old.endpoint.pk, actor=ANN, now=after(0))
     assert new.secret != old.secret
     receiver.post(URL, status=200)
     for moment in (60, 86_400):
@@ -172,10 +172,10 @@ def test_one_that_nothing_gets_through_to_is_disabled_with_an_alert(
     happen(mill)
     assert deliver_webhooks(after(90_000)) == 0
     receiver.replace(responses.POST, URL, status=200)
-    change_webhook(endpoint.pk, {"enabled": True}, now=after(90_001))
+    change_webhook(endpoint.pk, {"enabled": True}, actor=ANN, now=after(90_001))
     assert not Alert.objects.filter(resolved_at=None).exists()
     assert deliver_webhooks(after(90_002)) == 1, "it hears of what it missed"
-    assert try_again([delivery.pk], after(90_003)) == 1
+    assert try_again([delivery.pk], actor=ANN, now=after(90_003)) == 1
     assert deliver_webhooks(after(90_003)) == 1
 
 

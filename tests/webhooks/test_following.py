@@ -3,7 +3,7 @@
 import pytest
 
 from tests.factories import NOW, make_town
-from tests.webhooks.conftest import after, anew, happen, make_webhook
+from tests.webhooks.conftest import ANN, after, anew, happen, make_webhook
 from towns.models import LifecycleEvent, Town, WebhookDelivery
 from towns.webhooks import following
 from towns.webhooks.endpoints import change_webhook, remove_webhook
@@ -108,10 +108,10 @@ def test_a_backlog_is_not_looked_through_again_and_again(
 
 def test_one_that_is_disabled_goes_on_from_where_it_stopped(mill: Town) -> None:
     made = make_webhook()
-    change_webhook(made.endpoint.pk, {"enabled": False}, now=after(0))
+    change_webhook(made.endpoint.pk, {"enabled": False}, actor=ANN, now=after(0))
     missed = happen(mill).pk
     assert follow_history(after(60)) == 0
-    change_webhook(made.endpoint.pk, {"enabled": True}, now=after(100))
+    change_webhook(made.endpoint.pk, {"enabled": True}, actor=ANN, now=after(100))
     assert follow_history(after(120)) == 1
     assert heard() == [missed]
 
@@ -120,9 +120,11 @@ def test_what_was_missed_can_be_skipped(mill: Town) -> None:
     made = make_webhook()
     happen(mill)
     follow_history(after(0))
-    change_webhook(made.endpoint.pk, {"enabled": False}, now=after(1))
+    change_webhook(made.endpoint.pk, {"enabled": False}, actor=ANN, now=after(1))
     happen(mill)
-    change_webhook(made.endpoint.pk, {"enabled": True, "skip_missed": True}, now=after(2))
+    change_webhook(
+        made.endpoint.pk, {"enabled": True, "skip_missed": True}, actor=ANN, now=after(2)
+    )
     assert follow_history(after(60)) == 0
     assert not WebhookDelivery.objects.filter(state="pending").exists()
 
@@ -131,8 +133,8 @@ def test_one_that_is_removed_hears_of_nothing(mill: Town) -> None:
     made = make_webhook()
     happen(mill)
     follow_history(after(0))
-    assert remove_webhook(made.endpoint.pk, now=after(1))
-    assert not remove_webhook(made.endpoint.pk, now=after(1))
+    assert remove_webhook(made.endpoint.pk, actor=ANN, now=after(1))
+    assert not remove_webhook(made.endpoint.pk, actor=ANN, now=after(1))
     happen(mill)
     assert follow_history(after(60)) == 0
     assert WebhookDelivery.objects.get().last_error == "The webhook was removed."

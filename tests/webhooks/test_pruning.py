@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.webhooks.conftest import after, happen, make_webhook
+from tests.webhooks.conftest import ANN, after, happen, make_webhook
 from tests.world import World
 from towns.models import Town, WebhookDelivery, WebhookEndpoint
 from towns.upkeep import prune
@@ -45,6 +45,6 @@ def test_a_removed_webhook_goes_after_its_deliveries(mill: Town) -> None:
     made = make_webhook()
     happen(mill)
     follow_history(after(0))
-    remove_webhook(made.endpoint.pk, now=after(0))
+    remove_webhook(made.endpoint.pk, actor=ANN, now=after(0))
     assert pruned(LONG) == (1, 1)
     assert not WebhookEndpoint.objects.exists()

@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -135,7 +135,7 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         elif decision == "cancel":
             done = deciding.cancel(pk, actor=actor, now=now)
         else:
-            return HttpResponse(status=404)
+            raise Http404(f"There is no decision “{decision}”.")
         if not done:
             messages.warning(request, "Nothing was changed: somebody was faster. See below.")
         return redirect("admin:towns_bulkrun_change", pk)

@@ -2,17 +2,19 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from towns.admin.base import ReadOnlyAdmin
 from towns.admin.replay_form import ReplayForm
@@ -23,7 +25,7 @@ from towns.models import ReplayRun
 from towns.readable import ago, utc
 from towns.replay import telling
 from towns.replay.outcome import Totals
-from towns.replay.runs import begin_run
+from towns.replay.runs import TooManyReplays, begin_run, cancel_run
 from towns.replay.scenario import Scenario, scenario_of_now, scenario_with
 
 PERMISSION = "towns.view_town"
@@ -61,6 +63,24 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
         """As of towns."""
         return request.user.has_perm(PERMISSION)
 
+    def get_urls(self) -> list[URLPattern]:
+        """The address at which one is cancelled."""
+        view = self.admin_site.admin_view(require_POST(self.cancel_view))
+        own = path("<uuid:run_id>/cancel/", view, name="towns_replayrun_cancel")
+        return [own, *super().get_urls()]
+
+    def cancel_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """End one that is under way."""
+        run = get_object_or_404(ReplayRun, pk=run_id)
+        if not _may_cancel(request, run):
+            raise PermissionDenied("Only who asked for a replay, or may change towns, cancels it.")
+        assert request.user.is_authenticated
+        if cancel_run(run.pk, actor=Actor.person(request.user), now=timezone.now()):
+            messages.success(request, "It is cancelled. What it has found is kept.")
+        else:
+            messages.warning(request, "It had ended already.")
+        return redirect("admin:towns_replayrun_change", run.pk)
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -71,16 +91,20 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
             form = ReplayForm(request.POST)
             if form.is_valid() and form.asked is not None:
                 asked = form.asked
-                run = begin_run(
-                    asked.changes,
-                    days=asked.days,
-                    towns=asked.towns,
-                    region=asked.region,
-                    sample=asked.sample,
-                    actor=Actor.person(request.user),
-                    now=timezone.now(),
-                )
-                return redirect("admin:towns_replayrun_change", run.pk)
+                try:
+                    run = begin_run(
+                        asked.changes,
+                        days=asked.days,
+                        towns=asked.towns,
+                        region=asked.region,
+                        sample=asked.sample,
+                        actor=Actor.person(request.user),
+                        now=timezone.now(),
+                    )
+                except TooManyReplays as error:
+                    form.add_error(None, str(error))
+                else:
+                    return redirect("admin:towns_replayrun_change", run.pk)
         else:
             form = ReplayForm(initial={"days": request.GET.get("days", 7), **_first(request)})
         context = {"title": "Replay the last days", "form": form, "opts": self.opts}
@@ -108,6 +132,7 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
             "run": run,
             "about": _about(run),
             "stuck": _stuck(run),
+            "may_cancel": run.is_open and _may_cancel(request, run),
             "totals": totals,
             "verdict": telling.verdict(totals),
             "figures": telling.figures(totals),
@@ -144,6 +169,13 @@ class ReplayAdmin(ReadOnlyAdmin[ReplayRun]):
     def progress(self, run: ReplayRun) -> str:
         """How far it is."""
         return f"{run.done:,} of {run.total:,}" if run.is_open else f"{run.done:,}"
+
+
+def _may_cancel(request: HttpRequest, run: ReplayRun) -> bool:
+    """Who asked for it, and who may change what the fleet does."""
+    if not request.user.has_perm(PERMISSION):
+        return False
+    return run.user_id == request.user.pk or request.user.has_perm("towns.change_town")
 
 
 def _first(request: HttpRequest) -> dict[str, str]:

@@ -255,13 +255,17 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """A town with its buttons and its latest history."""
+        """A town with its buttons and its latest history. What can't be changed is told."""
         town = self.get_object(request, object_id)
         if town is not None and self.has_view_permission(request, town):
             context = page_context(town, request.user, timezone.now(), **_wanted(request))
             context["show_save_and_add_another"] = False
             extra_context = {**context, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, extra_context)
+        try:
+            return super().change_view(request, object_id, form_url, extra_context)
+        except actions.NotAllowed as error:
+            messages.error(request, f"Not changed: {error.reason}")
+            return redirect(request.get_full_path())
 
 
 def _wanted(request: HttpRequest) -> dict[str, Any]:

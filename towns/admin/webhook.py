@@ -11,13 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from towns.admin.base import OpsAdmin
 from towns.changes import InvalidChange
-from towns.display import exact, tag, when
+from towns.display import NOTHING, exact, tag, when
 from towns.history import Actor
 from towns.models import WebhookEndpoint
 from towns.posting import webhook_host
@@ -31,6 +31,7 @@ from towns.webhooks.endpoints import (
     standing,
     waiting,
 )
+from towns.webhooks.trail import latest
 
 if TYPE_CHECKING:
     Form = forms.ModelForm[WebhookEndpoint]
@@ -101,6 +102,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
         "secret",
         exact("created_at", "made at"),
         "created_by",
+        "trail",
     )
     actions = ["enable", "enable_from_now", "disable", "remove"]
 
@@ -155,7 +157,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
             raise Http404
         made = None
         if request.method == "POST":
-            made = replace_secret(webhook.pk, now=timezone.now())
+            made = replace_secret(webhook.pk, actor=_actor(request), now=timezone.now())
         return self._page(request, f"Secret of {webhook}", webhook=webhook, made=made)
 
     def _page(self, request: HttpRequest, title: str, **more: Any) -> TemplateResponse:
@@ -189,7 +191,7 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
         changes: dict[str, Any],
     ) -> None:
         done = [
-            change_webhook(one.pk, changes, now=timezone.now()).name
+            change_webhook(one.pk, changes, actor=_actor(request), now=timezone.now()).name
             for one in queryset
             if one.enabled != changes["enabled"]
         ]
@@ -200,7 +202,8 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
     @admin.action(description="Remove the selected webhooks", permissions=["remove"])
     def remove(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
         """Have them hear of nothing more."""
-        names = [one.name for one in queryset if remove_webhook(one.pk, now=timezone.now())]
+        actor, now = _actor(request), timezone.now()
+        names = [one.name for one in queryset if remove_webhook(one.pk, actor=actor, now=now)]
         messages.success(request, f"Removed: {', '.join(names)}.")
 
     @admin.display(description="host")
@@ -237,6 +240,14 @@ class WebhookEndpointAdmin(OpsAdmin[WebhookEndpoint]):
     def last_sent(self, webhook: WebhookEndpoint) -> SafeString | str:
         """When something arrived there."""
         return when(webhook.last_sent_at, timezone.now())
+
+    @admin.display(description="what was done")
+    def trail(self, webhook: WebhookEndpoint) -> SafeString:
+        """By whom and when, the newest first."""
+        now = timezone.now()
+        rows = ((when(one.action_time, now), one.change_message) for one in latest(webhook))
+        lines = format_html_join("", "<li>{}: {}</li>", rows)
+        return format_html('<ul class="ops-plain">{}</ul>', lines or NOTHING)
 
     @admin.display(description="secret")
     def secret(self, webhook: WebhookEndpoint) -> SafeString:

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from towns.admin.base import ReadOnlyAdmin
 from towns.display import NOTHING, exact, tag, town_link, when
+from towns.history import Actor
 from towns.models import WebhookDelivery
 from towns.webhooks import endpoints
 
@@ -45,7 +46,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     @admin.action(description="Try again what was given up", permissions=["halt"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
         """In the next round, as if it had not been tried yet."""
-        count = endpoints.try_again([one.pk for one in queryset], timezone.now())
+        assert request.user.is_authenticated
+        actor, now = Actor.person(request.user), timezone.now()
+        count = endpoints.try_again([one.pk for one in queryset], actor=actor, now=now)
         told = "is" if count == 1 else "are"
         messages.success(request, f"{count} {told} tried again within a minute.")
 

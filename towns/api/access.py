@@ -101,7 +101,7 @@ class SessionAuth(APIKeyCookie):
         if not request.user.is_authenticated:
             return None
         self._get_key(request)  # raises on a missing or wrong CSRF token
-        count_call(request, request.user.get_username())
+        count_call(request, f"user {request.user.pk}")
         return Caller(request.user)
 
     def authenticate(self, request: HttpRequest, key: str | None) -> None:

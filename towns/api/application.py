@@ -6,6 +6,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
 from towns.actions import NotAllowed
@@ -45,6 +46,7 @@ def _make(namespace: str, **settings: Any) -> NinjaAPI:
         urls_namespace=namespace,
         parser=StrictParser(),
         description=DESCRIPTION,
+        docs=Swagger({"deepLinking": False}),  # a link inside of a button is for nobody
         **settings,
     )
 

@@ -6,7 +6,8 @@ from ninja.security import HttpBearer
 
 from towns.api.access import Caller
 from towns.api.problems import Problem
-from towns.api.rates import count_call
+from towns.api.rates import count_call, count_wrong_token
+from towns.lockout import client_address
 from towns.models import ApiToken
 from towns.scopes import Scope
 from towns.tokens import owner_named, recognise
@@ -18,21 +19,35 @@ class TokenAuth(HttpBearer):
     """A token of ours; without the header somebody else may know the caller."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        """The caller. Problem: 401 for a token that works no more or never did, 403 for an owner
-        whom it may not act for."""
-        caller = caller_with(token.strip(), request.headers.get(OWNER_HEADER))
-        assert caller.token is not None
-        count_call(request, caller.token.user.get_username())
-        return caller
+        """The caller. Problem: 401 for a token that works no more or never did, 429 when it asks
+        too often, 403 for an owner whom it may not act for."""
+        found = known_token(token, client_address(request))
+        count_call(request, counted_as(found))
+        return caller_with(found, request.headers.get(OWNER_HEADER))
 
 
-def caller_with(secret: str, owner: str | None) -> Caller:
-    """The caller with that token, acting for its owner, for the one that is named, or for nobody;
-    Problem as above."""
-    found = recognise(secret, timezone.now())
+def known_token(secret: str, address: str) -> ApiToken:
+    """The token with that secret. Problem 401 if there is none that works; 429 if too many such
+    come from that address."""
+    found = recognise(secret.strip(), timezone.now())
     if found is None:
+        count_wrong_token(address)
         told = "That token is unknown, revoked or expired. Ask an administrator for a new one."
         raise Problem(401, told, "token")
+    return found
+
+
+def counted_as(token: ApiToken) -> str:
+    """Whose calls a token's are: its own alone, whomever it acts for."""
+    return f"token {token.pk}"
+
+
+def caller_with(found: ApiToken, owner: str | None) -> Caller:
+    """The caller with a token, acting for its owner, for the one that is named, or for nobody.
+    Problem 403 as above.
+
+    The named one is made if nobody has the name: count the call first.
+    """
     if found.owner is not None:
         if owner not in (None, found.owner.get_username()):
             told = f"The token {found.name} acts for another owner. Leave {OWNER_HEADER} out."

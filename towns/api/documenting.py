@@ -8,6 +8,8 @@ from towns.api.idempotency import LONGEST
 from towns.api.problems import PROBLEM_SCHEMA, REFUSED
 
 DESCRIPTION = """
+## How to call it
+
 Machines send `Authorization: Bearer gto_…`; `manage.py token create` or the admin makes tokens.
 With the scope `owners:act` one may act for an owner (`X-Gastown-User`). People use their session.
 
@@ -41,11 +43,12 @@ _PARAMETERS = {
         minLength=1,
         maxLength=LONGEST,
     ),
-    "IfMatch": _header("If-Match", "Tags that were seen; 412 if the town has changed since."),
+    "IfMatch": _header("If-Match", "Tags that were seen; 412 if it has changed since."),
     "IfNoneMatch": _header("If-None-Match", "Tags that are known; 304 if nothing is new."),
 }
 _TOWN = "/api/v1/towns/{town_id}"
-_NOT_REPEATED = f"{_TOWN}/interactions"
+_WEBHOOK = "/api/v1/webhooks/{webhook_id}"
+_UNCONDITIONAL = f"{_TOWN}/interactions"
 
 
 def complete(document: dict[str, Any]) -> None:
@@ -65,10 +68,11 @@ def complete(document: dict[str, Any]) -> None:
 def _headers(path: str, method: str) -> list[str]:
     """The headers that a view reads."""
     found = ["ActingFor"]
-    if method == "post" and path != _NOT_REPEATED:
+    if method == "post" or (method, path) == ("patch", _TOWN):
         found.append("IdempotencyKey")
-    if path.startswith(_TOWN) and method in ("patch", "post") and path != _NOT_REPEATED:
+    changes = method in ("patch", "post", "delete") and path != _UNCONDITIONAL
+    if changes and path.startswith((_TOWN, _WEBHOOK)):
         found.append("IfMatch")
-    if path == _TOWN and method == "get":
+    if path in (_TOWN, _WEBHOOK) and method == "get":
         found.append("IfNoneMatch")
     return found

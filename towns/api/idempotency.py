@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +15,17 @@ from towns.models import IdempotentRequest
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
-Act = Callable[[], tuple[int, dict[str, Any]]]
+
+
+class Answered(NamedTuple):
+    """What a request is answered: the status, the body, and the body's tag where it has one."""
+
+    status: int
+    body: dict[str, Any]
+    etag: str = ""
+
+
+Act = Callable[[], Answered | tuple[int, dict[str, Any]]]
 
 
 def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
@@ -26,7 +36,7 @@ def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
     """
     key = request.headers.get(HEADER)
     if key is None:
-        return _response(*act())
+        return _response(Answered(*act()))
     if not 0 < len(key) <= LONGEST:
         raise Problem(400, f"An {HEADER} has 1 to {LONGEST} characters.", "idempotency")
     fingerprint = _fingerprint(request)
@@ -35,8 +45,8 @@ def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
             kept = IdempotentRequest.objects.create(
                 user=caller.user, key=key, fingerprint=fingerprint, created_at=timezone.now()
             )
-            kept.status_code, kept.body = _answer(request, act)
-            kept.save(update_fields=["status_code", "body"])
+            kept.status_code, kept.body, kept.etag = _answer(request, act)
+            kept.save(update_fields=["status_code", "body", "etag"])
     except IntegrityError:
         known = IdempotentRequest.objects.filter(user=caller.user, key=key).first()
         if known is None:  # it was what was done that broke
@@ -47,18 +57,18 @@ def once(request: HttpRequest, caller: Caller, act: Act) -> HttpResponse:
             ) from None
         kept = known
     assert kept.status_code is not None
-    return _response(kept.status_code, kept.body or {})
+    return _response(Answered(kept.status_code, kept.body or {}, kept.etag))
 
 
-def _answer(request: HttpRequest, act: Act) -> tuple[int, dict[str, Any]]:
+def _answer(request: HttpRequest, act: Act) -> Answered:
     """What came of it, a refusal too; anything unexpected undoes the whole transaction."""
     try:
         with transaction.atomic():
-            status, body = act()
-            return status, json.loads(json.dumps(body, default=str))
+            status, body, etag = Answered(*act())
+            return Answered(status, json.loads(json.dumps(body, default=str)), etag)
     except Exception as error:  # noqa: BLE001  (as_problem raises what is no refusal)
         problem = as_problem(error)
-        return problem.status, problem.document(request)
+        return Answered(problem.status, problem.document(request))
 
 
 def _fingerprint(request: HttpRequest) -> str:
@@ -71,6 +81,10 @@ def _fingerprint(request: HttpRequest) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _response(status: int, body: dict[str, Any]) -> HttpResponse:
-    kind = CONTENT_TYPE if status >= 400 else "application/json"
-    return HttpResponse(json.dumps(body, default=str), status=status, content_type=kind)
+def _response(answered: Answered) -> HttpResponse:
+    kind = CONTENT_TYPE if answered.status >= 400 else "application/json"
+    body = json.dumps(answered.body, default=str)
+    response = HttpResponse(body, status=answered.status, content_type=kind)
+    if answered.etag:
+        response["ETag"] = answered.etag
+    return response

@@ -1,9 +1,11 @@
 """Towns: list, show, create, change, and what a gateway tells of their owners."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
@@ -13,7 +15,7 @@ from pydantic import Field
 from towns import actions, interactions
 from towns.api.access import ApiRequest, Caller, visible_town
 from towns.api.bearer import OWNER_HEADER
-from towns.api.idempotency import once
+from towns.api.idempotency import Answered, once
 from towns.api.paging import TOWNS, Page, Paging
 from towns.api.problems import Problem, invalid
 from towns.api.shapes import Change, Interaction, NewTown, TownOut, WhyOut
@@ -33,6 +35,10 @@ from towns.why import why
 from towns.words import InteractionKind, Status
 
 router = Router(tags=["towns"])
+CHANGEABLE = (
+    *("idle_timeout_minutes", "auto_stop", "keep_awake_minutes", "keep_awake_until"),
+    *("hold_reason", "hold_until"),
+)
 
 
 class TownFilter(Schema):
@@ -130,45 +136,40 @@ def explain_town(request: ApiRequest, town_id: UUID, peek: bool = False) -> dict
 
 
 @router.patch("/towns/{uuid:town_id}", response=TownOut, summary="Change a town")
-def change_town(
-    request: ApiRequest, response: HttpResponse, town_id: UUID, body: Change
-) -> dict[str, Any]:
+def change_town(request: ApiRequest, town_id: UUID, body: Change) -> HttpResponse:
     """Change settings; each change is in the town's history. With `If-Match` only if the town is
-    still as it was seen; else 412."""
-    caller, now = request.auth, timezone.now()
+    still as it was seen; else 412. One that is destroyed is restored first; else 409."""
+    caller = request.auth
     caller.needs(Scope.WRITE)
     town = visible_town(caller, town_id)
     given = body.model_dump(exclude_unset=True)
     if not caller.owns(town) or {"hold_reason", "hold_until", "clear_restarts"} & given.keys():
         caller.require("change_town")
+
+    def act() -> Answered:
+        now = timezone.now()
+        changes = _changes(given, town, now)
+        with transaction.atomic(), matching(request, town_id):
+            changed = actions.change_town(town_id, changes, actor=caller.actor, now=now)
+        noted(caller, town, InteractionKind.API)
+        facts = shown(town_id)
+        return Answered(200, facts, etag_of(changed, facts))
+
+    return once(request, caller, act)
+
+
+def _changes(given: dict[str, Any], town: Town, now: datetime) -> dict[str, Any]:
     if given.get("hold_until") is not None:
-        given.setdefault("hold_reason", town.hold_reason)
+        given = {"hold_reason": town.hold_reason, **given}
     for name in ("idle_timeout_minutes", "auto_stop"):
         if name in given and given[name] is None:
             raise invalid(name, "This can't be null.")
-    changes = validated_changes(
-        now=now,
-        clear_restarts=bool(given.pop("clear_restarts", False)),
-        **{
-            name: given.get(name, UNSET)
-            for name in (
-                "idle_timeout_minutes",
-                "auto_stop",
-                "keep_awake_minutes",
-                "keep_awake_until",
-                "hold_reason",
-                "hold_until",
-            )
-        },
-    )
+    wishes = {name: given.get(name, UNSET) for name in CHANGEABLE}
+    clear = bool(given.get("clear_restarts", False))
+    changes = validated_changes(now=now, clear_restarts=clear, **wishes)
     if not changes:
         raise Problem(422, "Nothing to change was given.", "invalid")
-    with matching(request, town_id):
-        changed = actions.change_town(town.pk, changes, actor=caller.actor, now=now)
-    noted(caller, town, InteractionKind.API)
-    facts = shown(town_id)
-    response["ETag"] = etag_of(changed, facts)
-    return facts
+    return changes
 
 
 @router.post(
@@ -176,23 +177,28 @@ def change_town(
     response={200: TownOut, 202: TownOut},
     summary="Note the owner's traffic",
 )
-def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> Answer[dict[str, Any]]:
+def interact(request: ApiRequest, town_id: UUID, body: Interaction) -> HttpResponse:
     """For a gateway that proxies the owner's traffic: touches, and wakes a town that sleeps for
     being idle (202). A WebSocket's reconnect wakes nothing: 409 with the reason."""
-    caller, now = request.auth, timezone.now()
+    caller = request.auth
     caller.needs(Scope.WRITE)
     town = visible_town(caller, town_id)
     if not caller.owns(town):
         caller.require("change_town")
+    return once(request, caller, lambda: _interact(caller, town, body))
+
+
+def _interact(caller: Caller, town: Town, body: Interaction) -> tuple[int, dict[str, Any]]:
+    now = timezone.now()
     if body.kind == "websocket":
         interactions.refuse_if_asleep(town)
         see = interactions.websocket_message if body.message else interactions.websocket_seen
         see(town, now)
-        return Answer(200, town_facts(town, now=now))
+        return 200, town_facts(town, now=now)
     operation = interactions.visit(town, actor=caller.actor, kind=InteractionKind.GATEWAY, now=now)
     if operation is None:
-        return Answer(200, town_facts(town, now=now))
-    return Answer(202, shown(town_id))
+        return 200, town_facts(town, now=now)
+    return 202, shown(town.pk)
 
 
 def noted(caller: Caller, town: Town, kind: InteractionKind, *, peek: bool = False) -> bool:

@@ -15,6 +15,7 @@ from towns.api.access import ApiRequest, Caller
 from towns.api.idempotency import once
 from towns.api.paging import WEBHOOK_DELIVERIES, WEBHOOKS, Page, Paging
 from towns.api.problems import Problem, invalid, not_found
+from towns.api.versions import etag_of, is_known, matching_webhook
 from towns.api.webhook_shapes import (
     NewWebhook,
     WebhookChange,
@@ -61,15 +62,26 @@ def create_webhook(request: ApiRequest, body: NewWebhook) -> HttpResponse:
     return _with_secret(once(request, caller, act))
 
 
-@router.get("/webhooks/{uuid:webhook_id}", response=WebhookOut, summary="Show a webhook")
-def show_webhook(request: ApiRequest, webhook_id: UUID) -> dict[str, Any]:
-    """How it does."""
-    return _shown(_found(request.auth, webhook_id, "view").pk)
+@router.get(
+    "/webhooks/{uuid:webhook_id}", response={200: WebhookOut, 304: None}, summary="Show a webhook"
+)
+def show_webhook(
+    request: ApiRequest, response: HttpResponse, webhook_id: UUID
+) -> Answer[dict[str, Any] | None]:
+    """How it does. With `If-None-Match` 304 if nothing is new."""
+    webhook = _found(request.auth, webhook_id, "view")
+    facts = _shown(webhook.pk)
+    response["ETag"] = tag = etag_of(webhook, facts)
+    response["Cache-Control"] = "private, no-cache"
+    return Answer(304, None) if is_known(request, tag) else Answer(200, facts)
 
 
 @router.patch("/webhooks/{uuid:webhook_id}", response=WebhookOut, summary="Change a webhook")
-def change_webhook(request: ApiRequest, webhook_id: UUID, body: WebhookChange) -> dict[str, Any]:
-    """Change it, disable it, enable it again."""
+def change_webhook(
+    request: ApiRequest, response: HttpResponse, webhook_id: UUID, body: WebhookChange
+) -> dict[str, Any]:
+    """Change it, disable it, enable it again. With `If-Match` only if it is still as it was seen;
+    else 412."""
     webhook = _found(request.auth, webhook_id, "change")
     changes = body.model_dump(exclude_unset=True)
     for name, value in changes.items():
@@ -77,16 +89,23 @@ def change_webhook(request: ApiRequest, webhook_id: UUID, body: WebhookChange) -
             raise invalid(name, "This can't be null.")
     if not changes:
         raise Problem(422, "Nothing to change was given.", "invalid")
-    endpoints.change_webhook(webhook.pk, changes, now=timezone.now())
-    return _shown(webhook.pk)
+    with matching_webhook(request, webhook.pk):
+        webhook = endpoints.change_webhook(
+            webhook.pk, changes, actor=request.auth.actor, now=timezone.now()
+        )
+    facts = _shown(webhook.pk)
+    response["ETag"] = etag_of(webhook, facts)
+    return facts
 
 
 @router.delete("/webhooks/{uuid:webhook_id}", response={204: None}, summary="Remove a webhook")
 def remove_webhook(request: ApiRequest, webhook_id: UUID) -> Answer[None]:
-    """It hears of nothing more."""
+    """It hears of nothing more. With `If-Match` only if it is still as it was seen; else 412."""
     webhook = _found(request.auth, webhook_id, "delete")
-    if not endpoints.remove_webhook(webhook.pk, now=timezone.now()):
-        raise not_found("webhook")
+    actor, now = request.auth.actor, timezone.now()
+    with matching_webhook(request, webhook.pk):
+        if not endpoints.remove_webhook(webhook.pk, actor=actor, now=now):
+            raise not_found("webhook")
     return Answer(204, None)
 
 
@@ -99,7 +118,8 @@ def replace_secret(request: ApiRequest, webhook_id: UUID) -> HttpResponse:
     webhook = _found(caller, webhook_id, "change")
 
     def act() -> tuple[int, dict[str, Any]]:
-        endpoints.replace_secret(webhook.pk, now=timezone.now())
+        with matching_webhook(request, webhook.pk):
+            endpoints.replace_secret(webhook.pk, actor=caller.actor, now=timezone.now())
         return 200, _shown(webhook.pk)
 
     return _with_secret(once(request, caller, act))

@@ -3,10 +3,10 @@
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.db import connections
 from django.urls import path, re_path
 
+from towns.live.origin import OriginOfCookies
 from towns.live.socket import NoSocket, TownSocket
 from towns.second_factor.gate import gated_sockets
 
@@ -19,5 +19,5 @@ def routed(pages: Any) -> ProtocolTypeRouter:
     """The whole application, given Django's own. No database connection is kept in it: a request's
     thread ends with it, and a connection that is kept would outlive its use."""
     connections.settings["default"]["CONN_MAX_AGE"] = 0
-    sockets = AllowedHostsOriginValidator(gated_sockets(URLRouter(_sockets)))
+    sockets = OriginOfCookies(gated_sockets(URLRouter(_sockets)))
     return ProtocolTypeRouter({"http": pages, "websocket": sockets})

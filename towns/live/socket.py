@@ -10,29 +10,24 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
-from django.contrib.auth import get_user
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from towns import interactions
 from towns.actions import NotAllowed
-from towns.api.access import Caller, visible_town
-from towns.api.bearer import OWNER_HEADER, caller_with
+from towns.api.access import visible_town
 from towns.api.problems import CONTENT_TYPE, SENTENCES, Problem, as_problem
+from towns.live.callers import caller_of
 from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
-from towns.second_factor.gate import admits
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
@@ -45,7 +40,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _Refusing(AsyncWebsocketConsumer):
+class Refusing(AsyncWebsocketConsumer):
     """Refuses a handshake with a problem that says why."""
 
     async def refuse(self, problem: Problem) -> None:
@@ -56,11 +51,12 @@ class _Refusing(AsyncWebsocketConsumer):
         if "websocket.http.response" not in (self.scope.get("extensions") or {}):
             await self.close(ASLEEP, problem.detail[:120])
             return
+        headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
         body = json.dumps(problem.facts(self.scope["path"])).encode()
         start: Any = {  # an extension that the types don't know
             "type": "websocket.http.response.start",
             "status": problem.status,
-            "headers": [(b"content-type", CONTENT_TYPE.encode())],
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
         rest: Any = {"type": "websocket.http.response.body", "body": body}
         await self.base_send(start)
@@ -68,7 +64,7 @@ class _Refusing(AsyncWebsocketConsumer):
         raise StopConsumer
 
 
-class NoSocket(_Refusing):
+class NoSocket(Refusing):
     """Whatever address has no WebSocket."""
 
     async def connect(self) -> None:
@@ -76,7 +72,7 @@ class NoSocket(_Refusing):
         await self.refuse(Problem(404, SENTENCES[404]))
 
 
-class TownSocket(_Refusing):
+class TownSocket(Refusing):
     """A connection of an owner, or of a machine that acts for them. That of staff, or of a machine
     that acts for nobody, counts as nothing."""
 
@@ -134,7 +130,7 @@ class TownSocket(_Refusing):
 
     def _open(self) -> str:
         """Note the opening; returns the town's document."""
-        town = self._town()
+        town = self._town(opening=True)
         again = b"again=1" in self.scope.get("query_string", b"").split(b"&")
         if self._counts(town):
             interactions.websocket_opened(town, timezone.now(), again=again)
@@ -151,29 +147,13 @@ class TownSocket(_Refusing):
             see(town, timezone.now())
         return _document(town)
 
-    def _town(self) -> Town:
+    def _town(self, *, opening: bool = False) -> Town:
         """The town, if the caller may see it at this moment; accounts are closed meanwhile."""
-        self._caller = self._who()
+        self._caller = caller_of(self.scope, opening=opening)
         return visible_town(self._caller, self._id)
-
-    def _who(self) -> Caller:
-        headers = {name.lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
-        kind, _, token = headers.get(b"authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return caller_with(token.strip(), headers.get(OWNER_HEADER.lower().encode()))
-        session = _session(self.scope["session"].session_key)
-        user: Any = get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]  # all it needs
-        if not (user.is_authenticated and admits(session, user)):
-            raise Problem(401, "Sign in first.")
-        return Caller(user)
 
     def _counts(self, town: Town) -> bool:
         return self._caller.owns(town)
-
-
-def _session(key: str | None) -> Any:
-    """The session as it is now: whoever signs out or changes the password ends it."""
-    return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
 def _document(town: Town) -> str:

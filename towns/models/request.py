@@ -13,6 +13,12 @@ class IdempotentRequest(models.Model):
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
     status_code = models.PositiveSmallIntegerField(null=True)
     body = models.JSONField(null=True)
+    etag = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",  # a process of the version before knows nothing of it
+    )
     created_at = models.DateTimeField()
 
     class Meta:

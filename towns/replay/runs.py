@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from towns.changes import InvalidChange
@@ -17,6 +18,14 @@ from towns.replay.telling import verdict
 
 PART = 50
 """Towns that are replayed and counted together."""
+AT_ONCE = 3
+"""So many are open at once, one a person: each reads the history of a fleet."""
+ABANDONED = timedelta(minutes=15)
+"""One that no worker went on with for so long is open no more."""
+
+
+class TooManyReplays(Exception):
+    """Another one must end, or be cancelled, first; the text says which."""
 
 
 @transaction.atomic
@@ -33,9 +42,10 @@ def begin_run(
     """Have the `days` before now replayed, of named towns, of a region or of the whole fleet, at
     most `sample` of them. Town ids are random, so the first ones are a fair sample.
 
-    Raises InvalidChange where a change or the days make no sense.
+    Raises InvalidChange where a change or the days make no sense, and TooManyReplays.
     """
     scenario = scenario_with(changes)
+    _make_room(actor, now)
     since = now - timedelta(days=validated_days(days))
     total = reading.towns_of(since, towns, region).count()
     run = ReplayRun.objects.create(
@@ -52,6 +62,35 @@ def begin_run(
     )
     transaction.on_commit(lambda: call_worker(run.pk), robust=True)
     return run
+
+
+def _make_room(actor: Actor, now: datetime) -> None:
+    """Whoever asks twice at once waits here for themselves."""
+    if actor.user_id is not None:
+        User.objects.select_for_update().filter(pk=actor.user_id).first()
+    open_ones = ReplayRun.objects.filter(state=ReplayRun.State.OPEN)
+    open_ones.filter(went_on_at__lt=now - ABANDONED).update(
+        state=ReplayRun.State.FAILED,
+        finished_at=now,
+        result="No worker went on with it. See whether workers run (`manage.py qcluster`).",
+    )
+    running = list(open_ones.order_by("created_at"))
+    for one in running:
+        if actor.user_id is not None and one.user_id == actor.user_id:
+            told = f"Your replay of {one} is still under way. Wait for it, or cancel it."
+            raise TooManyReplays(told)
+    if len(running) >= AT_ONCE:
+        names = ", ".join(one.actor for one in running)
+        told = f"{len(running)} replays are under way already, asked for by {names}."
+        raise TooManyReplays(f"{told} Wait until one ends, or have one cancelled.")
+
+
+def cancel_run(run_id: UUID, *, actor: Actor, now: datetime) -> bool:
+    """End one that is open: its worker stops after the part that it is at. What it has found is
+    kept. False if it has ended already."""
+    open_one = ReplayRun.objects.filter(pk=run_id, state=ReplayRun.State.OPEN)
+    values = {"finished_at": now, "result": f"It was cancelled by {actor.name}."}
+    return open_one.update(state=ReplayRun.State.CANCELLED, **values) == 1
 
 
 def call_worker(run_id: UUID) -> None:

@@ -92,7 +92,7 @@ def _tell(
 
 def _post(to: Endpoint, body: bytes, delivery: WebhookDelivery, now: datetime) -> Outcome:
     """One try, in a thread that touches no database. A fault of ours is one of this event alone."""
-    adapter = GuardedAdapter(private=settings.GASTOWN_WEBHOOK_PRIVATE)
+    adapter = GuardedAdapter(private=settings.GASTOWN_WEBHOOK_PRIVATE, seconds=TRY_SECONDS)
     watch = threading.Timer(TRY_SECONDS, adapter.cut)
     watch.daemon = True
     watch.start()

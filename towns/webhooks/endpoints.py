@@ -1,6 +1,7 @@
 """Making, changing, halting and removing webhooks."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +21,10 @@ from towns.changes import InvalidChange
 from towns.guarded_http import is_public
 from towns.history import Actor
 from towns.models import LifecycleEvent, WebhookDelivery, WebhookEndpoint
+from towns.posting import webhook_host
 from towns.tokens import ACCOUNT
 from towns.webhooks.secrets import secret_of
+from towns.webhooks.trail import CHANGED, MADE, REMOVED, note
 
 KINDS_AT_MOST = 50
 DISABLED = "webhook_disabled"
@@ -62,6 +65,7 @@ def create_webhook(
     try:
         with transaction.atomic():
             endpoint.save(force_insert=True)
+            note(endpoint, MADE, f"Made, for {webhook_host(url)}.", actor=actor)
     except IntegrityError:
         raise _taken(name) from None
     return Made(endpoint, secret_of(endpoint))
@@ -76,7 +80,9 @@ def waiting() -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-def change_webhook(pk: UUID, changes: Mapping[str, Any], *, now: datetime) -> WebhookEndpoint:
+def change_webhook(
+    pk: UUID, changes: Mapping[str, Any], *, actor: Actor, now: datetime
+) -> WebhookEndpoint:
     """Change its name, url, kinds, or whether it is enabled; what isn't named stays. InvalidChange
     says which can't be; WebhookEndpoint.DoesNotExist if it is gone.
 
@@ -99,12 +105,26 @@ def change_webhook(pk: UUID, changes: Mapping[str, Any], *, now: datetime) -> We
             for each, value in fields.items():
                 setattr(endpoint, each, value)
             endpoint.save(update_fields=[*fields, "settled", "mark", "marked_at"])
+            note(endpoint, CHANGED, _told(endpoint, changes), actor=actor)
     except IntegrityError:
         raise _taken(changes["name"]) from None
     return endpoint
 
 
-def replace_secret(pk: UUID, *, now: datetime) -> Made:
+def _told(endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> str:
+    """What was changed, in a sentence; of an address its host alone."""
+    parts = {
+        "name": f"its name is {endpoint.name}",
+        "url": f"its address is at {webhook_host(endpoint.url)}",
+        "kinds": f"it hears of {', '.join(endpoint.kinds) or 'all events'}",
+        "enabled": "it is enabled" if endpoint.enabled else "it is disabled",
+        "skip_missed": "what it missed is skipped",
+    }
+    told = [text for name, text in parts.items() if changes.get(name) not in (None, "")]
+    return f"Changed: {'; '.join(told)}."
+
+
+def replace_secret(pk: UUID, *, actor: Actor, now: datetime) -> Made:
     """Give it another secret; the one before signs too for a day."""
     with transaction.atomic():
         standing().select_for_update().get(pk=pk)
@@ -112,15 +132,19 @@ def replace_secret(pk: UUID, *, now: datetime) -> Made:
             secret_version=F("secret_version") + 1, secret_at=now
         )
         endpoint = WebhookEndpoint.objects.get(pk=pk)
+        note(endpoint, CHANGED, "Its secret was replaced.", actor=actor)
     return Made(endpoint, secret_of(endpoint))
 
 
-def remove_webhook(pk: UUID, *, now: datetime) -> bool:
+def remove_webhook(pk: UUID, *, actor: Actor, now: datetime) -> bool:
     """Have it hear of nothing more; False if there is none. Its row goes when those of its
     deliveries are pruned."""
     with transaction.atomic():
-        if not standing().filter(pk=pk).update(removed_at=now, enabled=False):
+        endpoint = standing().select_for_update().filter(pk=pk).first()
+        if endpoint is None:
             return False
+        WebhookEndpoint.objects.filter(pk=pk).update(removed_at=now, enabled=False)
+        note(endpoint, REMOVED, "Removed.", actor=actor)
         _end_pending(pk, "The webhook was removed.", now)
         alerts.resolve_alerts(
             causes=[DISABLED], subject=subject_of(pk), resolution="it was removed", now=now
@@ -147,13 +171,20 @@ def disable(endpoint: WebhookEndpoint, why: str, now: datetime) -> None:
         )
 
 
-def try_again(delivery_ids: Collection[int], now: datetime) -> int:
+def try_again(delivery_ids: Collection[int], *, actor: Actor, now: datetime) -> int:
     """Have deliveries that were given up tried anew; returns how many."""
-    return WebhookDelivery.objects.filter(
-        pk__in=delivery_ids,
-        state=WebhookDelivery.State.GIVEN_UP,
-        endpoint__removed_at=None,
-    ).update(state=WebhookDelivery.State.PENDING, due_at=now, attempts=0, ended_at=None)
+    with transaction.atomic():
+        found = WebhookDelivery.objects.select_for_update().filter(
+            pk__in=delivery_ids, state=WebhookDelivery.State.GIVEN_UP, endpoint__removed_at=None
+        )
+        chosen = list(found.values_list("pk", "endpoint_id"))
+        counts = Counter(endpoint for _, endpoint in chosen)
+        for endpoint in standing().filter(pk__in=counts):
+            what = f"{counts[endpoint.pk]} deliveries that were given up are tried again."
+            note(endpoint, CHANGED, what, actor=actor)
+        return WebhookDelivery.objects.filter(pk__in=[pk for pk, _ in chosen]).update(
+            state=WebhookDelivery.State.PENDING, due_at=now, attempts=0, ended_at=None
+        )
 
 
 def skip_missed(endpoint: WebhookEndpoint, now: datetime) -> None:

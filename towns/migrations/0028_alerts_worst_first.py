@@ -8,7 +8,7 @@ from towns.migrations._again import index_beside_writers
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("towns", "0026_bulk_previews")]
+    dependencies = [("towns", "0027_idempotent_etag")]
     operations = [
         index_beside_writers(
             "alert",
