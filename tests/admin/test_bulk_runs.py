@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from tests.admin.conftest import page
 from tests.bulk_work.conftest import end
 from tests.factories import NOW, make_town
+from towns.admin.bulk_run import _lines
 from towns.bulk_work import deciding
 from towns.bulk_work.advance import advance
 from towns.models import BulkRun, Operation
@@ -147,6 +149,15 @@ def test_decisions(admin: Client) -> None:
     assert unknown.status_code == 404
     assert "There is no decision “explode”." in unknown.content.decode()
     assert admin.get(f"{path}cancel").status_code == 405
+
+
+def test_the_result_is_one_statement(
+    admin: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = planned(admin, [make_town() for _ in range(3)])
+    with django_assert_num_queries(1) as asked:
+        assert len(list(_lines(run))) == 4
+    assert '"towns_town"."health"' not in asked.captured_queries[0]["sql"]
 
 
 def test_what_was_begun_is_followed_to_its_end(admin: Client) -> None:
