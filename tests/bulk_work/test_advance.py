@@ -232,6 +232,12 @@ def test_a_run_that_can_not_go_on_holds_up_no_other(
     assert advance_all(NOW) == 2
     assert counts(first)["waiting"]
     assert counts(second)["asked"]
+    assert "ZeroDivisionError" in first.note, "who follows it is told why it stands still"
+    assert second.note == ""
+    monkeypatch.setattr(module, "_settle", settle)
+    advance_all(NOW)
+    assert counts(first)["asked"]
+    assert first.note == ""
 
 
 def test_all_that_go_are_advanced(begun: Begun) -> None:

@@ -37,8 +37,12 @@ def advance_all(now: datetime) -> int:
     for pk in list(busy.values_list("pk", flat=True)):
         try:
             left += advance(pk, now)
-        except Exception:
+        except Exception as error:
             log.exception("Bulk run %s could not go on now; it is tried again.", pk)
+            what = (
+                f"It can't go on since an unexpected {type(error).__name__}: see the worker's log."
+            )
+            BulkRun.objects.filter(pk=pk, note="").update(note=f"{what} It is tried again.")
             left += 1
     return left
 
@@ -50,6 +54,9 @@ def advance(run_id: int, now: datetime) -> bool:
     One that was paused or cancelled begins nothing, and hears what becomes of what is under way.
     """
     run = BulkRun.objects.select_for_update(of=("self",)).select_related("user").get(pk=run_id)
+    if run.note and run.state in (State.PLANNING, *GOING):
+        run.note = ""  # what held it up is over, or this is undone with the rest
+        run.save(update_fields=["note"])
     if run.state == State.PLANNING:
         look_on(run, now)
         return run.state == State.PLANNING
