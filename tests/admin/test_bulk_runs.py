@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from tests.admin.conftest import page
 from tests.bulk_work.conftest import end
 from tests.factories import NOW, make_town
+from towns.admin.bulk_run import _lines
 from towns.bulk_work import deciding
 from towns.bulk_work.advance import advance
 from towns.models import BulkRun, Operation
@@ -147,6 +149,48 @@ def test_decisions(admin: Client) -> None:
     assert unknown.status_code == 404
     assert "There is no decision “explode”." in unknown.content.decode()
     assert admin.get(f"{path}cancel").status_code == 405
+
+
+def test_the_result_is_one_statement(
+    admin: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = planned(admin, [make_town() for _ in range(3)])
+    with django_assert_num_queries(1) as asked:
+        assert len(list(_lines(run))) == 4
+    assert '"towns_town"."health"' not in asked.captured_queries[0]["sql"]
+
+
+def test_what_was_begun_is_followed_to_its_end(admin: Client) -> None:
+    run = planned(admin, [make_town() for _ in range(2)])
+    path = f"{RUNS}{run.pk}/"
+    admin.post(f"{path}begin", {**FORM, "at_once": 1})
+    advance(run.pk, NOW)
+    for decision in ("pause", "cancel"):
+        admin.post(f"{path}{decision}")
+        assert 'data-refresh="3"' in page(admin, f"{path}change/"), decision
+    end("succeeded")
+    advance(run.pk, NOW)
+    assert 'data-refresh="3"' not in page(admin, f"{path}change/")
+
+
+def test_a_preview_can_be_cancelled(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towns.admin.town.call_worker", lambda: None)
+    monkeypatch.setattr("towns.bulk_work.plan.CHUNK", 1)
+    run = planned(admin, [make_town() for _ in range(2)])
+    cancel = f'action="{RUNS}{run.pk}/cancel"'
+    assert cancel in page(admin, f"{RUNS}{run.pk}/change/")
+    advance(run.pk, NOW)
+    assert cancel in page(admin, f"{RUNS}{run.pk}/change/")
+    admin.post(f"{RUNS}{run.pk}/cancel")
+    text = page(admin, f"{RUNS}{run.pk}/change/")
+    assert "cancelled it." in text
+    assert cancel not in text
+
+
+def test_who_goes_on_is_told_how_far(admin: Client) -> None:
+    run = planned(admin, [make_town()])
+    BulkRun.objects.update(state="paused")
+    assert "after 3 more failures it pauses again" in page(admin, f"{RUNS}{run.pk}/change/")
 
 
 def test_it_takes_the_permission_of_the_action(staff: Callable[..., Client]) -> None:

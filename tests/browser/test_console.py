@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import DESK, PHONE, Open, is_cut_off
 from tests.factories import make_operation, make_town, make_user
-from towns.models import Alert, Operation
+from towns.models import Alert, BulkRun, Operation
 from towns.words import OperationKind, Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +65,21 @@ def test_a_page_that_can_not_be_refreshed_says_since_when(page_of: Open, root: U
     page.unroute("**/admin/")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.get_by_text("Not up to date since")).to_have_count(0)
+
+
+def test_a_page_on_which_nothing_changes_any_more_asks_no_more(page_of: Open, root: User) -> None:
+    """A bulk run that is over is followed by nobody: to go on at once would be a flood."""
+    run = BulkRun.objects.create(
+        kind="stop", state="running", actor="root", user=root, created_at=timezone.now()
+    )
+    page = page_of(root, f"/admin/towns/bulkrun/{run.pk}/change/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    BulkRun.objects.update(state="done")
+    expect(page.get_by_role("heading", name="Done")).to_be_visible(timeout=15_000)
+    seen = len(asked)
+    page.wait_for_timeout(1000)
+    assert len(asked) <= seen + 1
 
 
 def test_steps_are_followed_on_a_town_s_page(page_of: Open, root: User) -> None:

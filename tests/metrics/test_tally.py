@@ -1,10 +1,12 @@
 """Counting in memory, and adding up in the database."""
 
+import os
 from threading import Thread
 
 import pytest
 
 from towns.metrics.store import add_to_sums
+from towns.metrics.store import tally as shared
 from towns.metrics.tally import Counts, Tally, labels_text
 from towns.models import MetricSum
 
@@ -84,6 +86,22 @@ def test_threads_lose_nothing(kept: Kept) -> None:
         thread.join()
     tally.flush()
     assert kept.given == [{("calls", "{}"): 4000}]
+
+
+def test_a_forked_process_counts_anew(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its parent had counted is stored by that."""
+    shared.forget()
+    monkeypatch.setattr(shared, "_store", kept)
+    shared.add("calls")
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:  # nothing of pytest may go on in it
+        shared.flush()
+        os.write(writing, str(kept.given).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    shared.flush()
+    assert os.read(reading, 100) == b"[]"
+    assert kept.given == [{("calls", "{}"): 1}]
 
 
 @pytest.mark.django_db

@@ -56,6 +56,16 @@ def test_a_sweep_that_saw_nothing_of_fly_is_not_the_last_one() -> None:
     assert read_sweeps(NOW)[2].slot == NOW - 20 * MINUTE
 
 
+def test_the_last_good_sweep_is_told_however_long_ago_it_was() -> None:
+    """Or who watches for late sweeps would see the figure vanish, and be silent."""
+    swept("reconcile", 300 * MINUTE)
+    for number in range(60):
+        swept("reconcile", (1 + number) * MINUTE, blind=True)
+    reconcile = read_sweeps(NOW)[2]
+    assert reconcile.slot == NOW - 300 * MINUTE
+    assert reconcile.late
+
+
 def test_operations_under_way() -> None:
     make_operation(make_town(), OperationKind.START, due_at=NOW - MINUTE)
     make_operation(make_town(), OperationKind.START, due_at=NOW + MINUTE)

@@ -28,6 +28,8 @@ from towns.readable import duration
 
 FAILURES_SHOWN = 50
 PREVIEW = (BulkRun.State.PLANNING, BulkRun.State.PREVIEWED)
+_TOLD = ("run_id", "town__name", "town__owner__username", "state", "told", "operation_id")
+"""What the result is made of: all that is known of 100,000 towns would take long."""
 
 
 class BeginForm(forms.Form):
@@ -107,6 +109,8 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
             "looked_at": total - counts["unseen"],
             "speed": speed(run, counts, now),
             "counts": [(state, counts[state.value]) for state in BulkItem.State],
+            "under_way": counts["asked"],
+            "more_failures": deciding.MORE_FAILURES,
             "ended": ended,
             "total": total,
             "failures": failed[:FAILURES_SHOWN],
@@ -173,7 +177,8 @@ def speed(run: BulkRun, counts: Counter[str], now: datetime) -> str:
 def _lines(run: BulkRun) -> Iterator[str]:
     writer: Any = csv.writer(Echo())
     yield writer.writerow(["town", "town id", "result", "why", "operation"])
-    for item in run.items.select_related("town__owner").iterator(chunk_size=1000):
+    items = run.items.select_related("town__owner").only(*_TOLD)
+    for item in items.iterator(chunk_size=1000):
         row = [item.town, item.town_id, item.state, item.told, item.operation_id or ""]
         yield writer.writerow([_safe(str(cell)) for cell in row])
 

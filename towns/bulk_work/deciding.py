@@ -16,6 +16,8 @@ from towns.models import BulkItem, BulkRun
 from towns.models.bulk_run import GOING
 
 State, Item = BulkRun.State, BulkItem.State
+MORE_FAILURES = 3
+"""So many more may fail after somebody went on."""
 
 
 def begin(
@@ -41,7 +43,7 @@ def begin(
 
 
 @transaction.atomic
-def go_on(run_id: int, *, user: User, more_failures: int = 3) -> bool:
+def go_on(run_id: int, *, user: User, more_failures: int = MORE_FAILURES) -> bool:
     """Go on with a paused run; as many more may fail until it is paused again.
 
     A canary that wasn't over goes on as one. One that failed is over: whoever goes on has seen it.

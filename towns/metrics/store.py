@@ -1,5 +1,7 @@
 """The shared sums: every process adds its counts to the same rows, by one statement."""
 
+import os
+
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
@@ -43,3 +45,4 @@ def _store(counts: Counts) -> None:
 
 tally = Tally(_store, _period)
 """This process's."""
+os.register_at_fork(after_in_child=tally.forget)

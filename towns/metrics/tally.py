@@ -31,9 +31,14 @@ class Tally:
     def __init__(self, store: Callable[[Counts], None], period: Callable[[], float]) -> None:
         self._store = store
         self._period = period
+        self._pid = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew. For a forked process: its parent stores what it had counted until then, and a
+        lock that a thread of the parent held would be free never more."""
         self._lock = threading.Lock()
         self._counts: defaultdict[Key, float] = defaultdict(float)
-        self._pid = 0
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""

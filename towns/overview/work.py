@@ -16,8 +16,6 @@ _PERIODS = {
     Sweep.Kind.RECONCILE: "GASTOWN_RECONCILE_PERIOD_SECONDS",
     Sweep.Kind.BACKUPS: "GASTOWN_BACKUPS_PERIOD_SECONDS",
 }
-LOOKED_BACK = 50
-"""Sweeps among which a good one is looked for."""
 LATE_PERIODS = 2
 """A sweep whose last good slot is older than so many periods is late."""
 
@@ -81,8 +79,10 @@ def read_sweeps(now: datetime) -> list[SweepState]:
 def _last(kind: str, *, blind: bool = True) -> Sweep | None:
     """The last that was done; without `blind` ones, if they don't count."""
     done = Sweep.objects.filter(kind=kind, finished_at__isnull=False)
-    recent = done.exclude(summary__has_key="given_up").order_by("-slot")[:LOOKED_BACK]
-    return next((one for one in recent if blind or not one.summary.get("blind")), None)
+    done = done.exclude(summary__has_key="given_up")
+    if not blind:
+        done = done.filter(Q(summary__blind=False) | Q(summary__blind__isnull=True))
+    return done.order_by("-slot").first()
 
 
 def _state(kind: str, sweep: Sweep | None, now: datetime) -> SweepState:

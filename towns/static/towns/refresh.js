@@ -70,7 +70,7 @@
     }
     asking = false;
     tell();
-    timer = setTimeout(look, period());
+    if (regions().length) timer = setTimeout(look, period()); // else nothing changes any more
   };
 
   const listen = () => {
