@@ -126,6 +126,9 @@ def test_the_fleet_is_read_in_three_statements() -> None:
         found, [first, *_] = grouped()
     assert len(captured) == 3
     assert number_of(found) == 4
+    with CaptureQueriesContext(connection) as captured:
+        grouped(named=False)
+    assert len(captured) == 1, "the totals are kept"
     assert (first.by, first.value, first.failing, first.of) == (By.REGION, "iad", 3, 3)
 
 

@@ -1,7 +1,8 @@
 """What the failing towns have in common, so that a cause is seen before forty restarts.
 
-`group_failures` is pure; `failing_now` reads what it takes, in three statements. The database adds
-up those that fail alike, so that a lost region is some hundreds of rows and not twenty thousand.
+`group_failures` is pure; `failing_now` reads what it takes, in at most three statements. The
+database adds up those that fail alike, so that a lost region is some hundreds of rows and not
+twenty thousand.
 """
 
 from collections import defaultdict
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import Count, Max, Min, QuerySet, Window
 from django.db.models.functions import RowNumber, TruncSecond
 
@@ -21,6 +23,8 @@ from towns.readable import utc
 from towns.words import ACTIVE, Status
 
 FAILING = frozenset({*ACTIVE, Status.RESTARTING, Status.RECOVERING, Status.ERROR})
+KEPT_SECONDS = 30
+KEY = "towns.causes.totals"
 NAMED = 10
 """As many towns of a group are named."""
 
@@ -142,12 +146,21 @@ def failing_now(*, named: bool) -> tuple[list[Failing], dict[tuple[By, str], int
     for region, image, kind, second, count, since, until in cells:
         towns = tuple(names.get((region, image, kind), {}).get(second, ()))
         failing.append(Failing(since, towns, count, until, region=region, image=image, kind=kind))
+    return sorted(failing, key=lambda one: one.since), _totals()
+
+
+def _totals() -> dict[tuple[By, str], int]:
+    """How many towns each region and image has, at most `KEPT_SECONDS` old: all are counted."""
+    kept: dict[tuple[By, str], int] | None = cache.get(KEY)
+    if kept is not None:
+        return kept
     totals: dict[tuple[By, str], int] = defaultdict(int)
     counted = Town.objects.filter(status__in=FAILING).order_by().values("region", "image")
     for row in counted.annotate(towns=Count("id")):
         totals[By.REGION, row["region"]] += row["towns"]
         totals[By.IMAGE, row["image"]] += row["towns"]
-    return sorted(failing, key=lambda one: one.since), dict(totals)
+    cache.set(KEY, dict(totals), KEPT_SECONDS)
+    return dict(totals)
 
 
 def _named(in_episode: QuerySet[Town]) -> dict[Any, dict[datetime, list[str]]]:

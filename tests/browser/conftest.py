@@ -8,7 +8,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
@@ -36,7 +35,6 @@ def page_of(browser: Browser, live_server: Any) -> Iterator[Open]:
     """Opens pages as somebody; fails at the end if something went wrong in one: a script failed,
     the console told an error (what the policy refuses is one), or a request was not answered well.
     `expects` is a text that an error may hold."""
-    cache.clear()
     contexts, errors = [], list[str]()
 
     def open_page(
