@@ -180,7 +180,10 @@ class Operations(RuleBasedStateMachine):
         operation = self._operation()
         assert operation.deadline_at is not None, "only a destroy goes on for ever"
         self.fleet.clock.moment = max(self.now, operation.deadline_at)
-        self._is_overdue(operation, arrived)
+        if _is_held(operation):
+            self._work(99)
+        else:
+            self._is_overdue(operation, arrived)
 
     def _is_overdue(self, operation: Operation, arrived: bool) -> None:
         superseded = self.model.at_a_step_boundary()
@@ -195,7 +198,8 @@ class Operations(RuleBasedStateMachine):
     ) -> None:
         """So many steps are done, then comes the ending; without one it goes on to its end."""
         operation = self._operation()
-        if operation.deadline_at is not None and self.now >= operation.deadline_at:
+        over = operation.deadline_at is not None and self.now >= operation.deadline_at
+        if over and not _is_held(operation):
             self._is_overdue(operation, arrived=False)
             return
         names = [step.__name__ for step in flow_of(operation.kind).steps]
@@ -320,6 +324,25 @@ class Operations(RuleBasedStateMachine):
             assert self.town.alerts.filter(resolved_at=None).exists(), "invariant 10"
         ended = self.town.operations.filter(state="superseded").exclude(kind="drill")
         assert not ended.filter(successor=None).exists(), "what is superseded says by what"
+
+
+def _is_held(operation: Operation) -> bool:
+    """Whether it is at the step where it may wait for people, and its deadline doesn't count."""
+    held = flow_of(operation.kind).held_at
+    return held is not None and operation.step == held.__name__
+
+
+def test_a_deadline_that_passes_before_a_recovery_has_begun_ends_nothing(db: None) -> None:
+    """Chance found it once."""
+    life = ["restart", "stop", "loses its machine"]
+    town = Operations()
+    try:
+        town.a_town_is_created(backed_up=False, life=life)
+        town.its_deadline_is_over(arrived=False)
+        town.it_is_what_the_tables_say()
+        town.it_can_say_why()
+    finally:
+        town.teardown()
 
 
 @pytest.mark.timeout(400)
