@@ -7,7 +7,6 @@ must not disturb the others. A request for a backup raises, since a flow decides
 import json
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from towns.probe import Probe, ProbeProblem
 
@@ -15,11 +14,14 @@ from . import values
 from .errors import Conflict, Rejected, Unavailable
 from .health_report import Malformed, parse_health
 from .results import OnResult, ignore
+from .sandbox_fleet import ask_all
 from .sandbox_http import TooLarge, exchange
 from .sandbox_problems import REMOTE_ERRORS, problem_of
 from .sandbox_types import SandboxAddress, SyncAnswer, sandbox_key, sandbox_url
 
 __all__ = ["SandboxAddress", "SandboxClient", "SyncAnswer", "sandbox_key", "sandbox_url"]
+
+HEALTH = "/health"
 
 
 class SandboxClient:
@@ -38,29 +40,20 @@ class SandboxClient:
     def _probe(self, address: SandboxAddress) -> Probe:
         began = time.monotonic()
         try:
-            code, body = self._exchange("GET", address, "/health")
-        except TooLarge:
-            return _failed(began, ProbeProblem.MALFORMED, "the answer is over 1 MiB")
-        except REMOTE_ERRORS as error:
-            problem, detail = problem_of(error)
-            return _failed(began, problem, detail)
-        if code == 403:
-            return _failed(began, ProbeProblem.FORBIDDEN, "it refuses our key (HTTP 403)")
-        if code != 200:
-            return _failed(began, ProbeProblem.STATUS, f"it answered HTTP {code}")
-        try:
-            report = parse_health(body)
-        except Malformed as error:
-            return _failed(began, ProbeProblem.MALFORMED, str(error))
-        return Probe(report=report, problem=None, detail="", latency_ms=_since(began))
+            return _read(began, *self._exchange("GET", address, HEALTH))
+        except (TooLarge, *REMOTE_ERRORS) as error:
+            return _read(began, error, b"")
 
     def probe_many(self, addresses: Sequence[SandboxAddress], *, concurrency: int) -> list[Probe]:
         """Probe all of them, at most `concurrency` at a time; answers in the order asked."""
         if not addresses:
             return []
-        workers = max(1, min(concurrency, len(addresses)))
-        with ThreadPoolExecutor(workers, thread_name_prefix="probe") as pool:
-            return list(pool.map(self.probe, addresses))
+        probes = ask_all(
+            addresses, _headers, _read, path=HEALTH, slots=concurrency, seconds=self._timeout
+        )
+        for probe in probes:
+            self._on_result("probe", "ok" if probe.problem is None else probe.problem.value)
+        return probes
 
     def request_sync(self, address: SandboxAddress) -> SyncAnswer:
         """Have it begin a backup, or join the one under way.
@@ -96,14 +89,37 @@ class SandboxClient:
         raise Unavailable(f"{where} made no backup ({said}).")
 
     def _exchange(self, method: str, address: SandboxAddress, path: str) -> tuple[int, bytes]:
-        headers = {
-            "x-internal-api-key": address.key,
-            "fly-force-instance-id": address.machine_id,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-        }
+        headers = {**_headers(address), "Connection": "close"}
         return exchange(method, address.url + path, headers, self._timeout)
+
+
+def _headers(address: SandboxAddress) -> dict[str, str]:
+    return {
+        "x-internal-api-key": address.key,
+        "fly-force-instance-id": address.machine_id,
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
+
+
+def _read(began: float, told: int | Exception, body: bytes) -> Probe:
+    """What an answer, or the lack of one, proves."""
+    match told:
+        case TooLarge():
+            return _failed(began, ProbeProblem.MALFORMED, "the answer is over 1 MiB")
+        case Exception():
+            return _failed(began, *problem_of(told))
+        case 200:
+            pass
+        case 403:
+            return _failed(began, ProbeProblem.FORBIDDEN, "it refuses our key (HTTP 403)")
+        case _:
+            return _failed(began, ProbeProblem.STATUS, f"it answered HTTP {told}")
+    try:
+        report = parse_health(body)
+    except Malformed as error:
+        return _failed(began, ProbeProblem.MALFORMED, str(error))
+    return Probe(report=report, problem=None, detail="", latency_ms=_since(began))
 
 
 def _failed(began: float, problem: ProbeProblem, detail: str) -> Probe:

@@ -144,7 +144,7 @@ class _Adapter(HTTPAdapter):
     """requests' own adapter, on our connections and with certificates loaded only once."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=_ssl_context())
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl_context())
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
@@ -155,7 +155,8 @@ _context_lock = threading.Lock()
 _context: list[ssl.SSLContext] = []
 
 
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
+    """With certifi's certificates, read once a process."""
     with _context_lock:
         if not _context:
             _context.append(ssl.create_default_context(cafile=certifi.where()))

@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Iterator
 from socket import gaierror
 
+import aiohttp
 import requests
 import urllib3.exceptions
+from aiohttp.http_exceptions import TransferEncodingError
 
 from towns.probe import ProbeProblem
 
@@ -30,6 +32,7 @@ REMOTE_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
+    aiohttp.ClientError,
     OSError,
     ValueError,
 )
@@ -42,14 +45,14 @@ def problem_of(error: BaseException) -> tuple[ProbeProblem, str]:
         found = _known(cause)
         if found is not None:
             return found
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError | aiohttp.NonHttpUrlClientError):
         return ProbeProblem.NETWORK, "the address makes no sense; check GASTOWN_SANDBOX_URL"
     return ProbeProblem.REFUSED, f"the connection failed ({type(error).__name__})"
 
 
 def _known(cause: BaseException) -> tuple[ProbeProblem, str] | None:
     match cause:
-        case gaierror():
+        case gaierror() | aiohttp.ClientConnectorDNSError():
             return ProbeProblem.NETWORK, f"its name could not be resolved ({cause.strerror})"
         case ssl.SSLError() if not isinstance(cause, TimeoutError):
             return ProbeProblem.NETWORK, "TLS failed: the certificate or protocol is not accepted"
@@ -57,17 +60,21 @@ def _known(cause: BaseException) -> tuple[ProbeProblem, str] | None:
             return ProbeProblem.TIMEOUT, "no complete answer in time"
         case OSError(errno=code) if code in OUR_ERRNOS:
             return ProbeProblem.NETWORK, f"our network: {cause.strerror}"
-        case http.client.RemoteDisconnected():
+        case http.client.RemoteDisconnected() | aiohttp.ServerDisconnectedError():
             return ProbeProblem.REFUSED, "the connection was closed without an answer"
         case OSError(errno=errno.ECONNREFUSED):
             return ProbeProblem.REFUSED, "the connection was refused"
         case OSError(errno=int()) if not isinstance(cause, requests.RequestException):
             return ProbeProblem.REFUSED, f"the connection broke: {cause.strerror}"
-        case urllib3.exceptions.InvalidChunkLength():
+        case urllib3.exceptions.InvalidChunkLength() | TransferEncodingError():
             return ProbeProblem.MALFORMED, "the answer is not HTTP"
-        case http.client.IncompleteRead() | urllib3.exceptions.IncompleteRead():
+        case (
+            http.client.IncompleteRead()
+            | urllib3.exceptions.IncompleteRead()
+            | aiohttp.ClientPayloadError()
+        ):
             return ProbeProblem.REFUSED, "the connection was closed in the middle of the answer"
-        case http.client.HTTPException():
+        case http.client.HTTPException() | aiohttp.ClientResponseError():
             return ProbeProblem.MALFORMED, "the answer is not HTTP"
         case _:
             return None

@@ -1,0 +1,154 @@
+"""Many sandboxes asked at once; what single answers mean is tested with those of one."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from towns.probe import ProbeProblem
+from towns.services.sandbox import SandboxClient
+
+from .sandbox_answers import KEY, address, health
+from .socket_server import Behaviour, closed_port, serving
+
+
+def saying(body: bytes, status: str = "200 OK") -> Behaviour:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return lambda connection, _: connection.sendall(head + body)
+
+
+def healthy(number: int = 7) -> Behaviour:
+    return saying(json.dumps(health("tmux.sessions", number)).encode())
+
+
+def hang(_: socket.socket, over: threading.Event) -> None:
+    over.wait(10)
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    """Closes what is entered into it."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_answers_come_in_the_order_asked(servers: ExitStack) -> None:
+    urls = [servers.enter_context(serving(healthy(number))) for number in range(12)]
+    probes = SandboxClient().probe_many([address(url) for url in urls], concurrency=4)
+    assert [probe.report and probe.report.tmux_sessions for probe in probes] == list(range(12))
+
+
+def test_those_that_hang_take_no_more_than_their_time_from_the_others(servers: ExitStack) -> None:
+    """Six that hang and two slots: three times the time-out, and all others are known."""
+    slow = [servers.enter_context(serving(hang)) for _ in range(6)]
+    well = [servers.enter_context(serving(healthy())) for _ in range(6)]
+    urls = [url for pair in zip(slow, well, strict=True) for url in pair]
+    results: list[str] = []
+    client = SandboxClient(timeout_seconds=0.2, on_result=lambda _, told: results.append(told))
+    probes = client.probe_many([address(url) for url in urls], concurrency=2)
+    assert [probe.problem for probe in probes] == [ProbeProblem.TIMEOUT, None] * 6
+    assert sorted(results) == ["ok"] * 6 + ["timeout"] * 6
+
+
+def test_never_more_at_a_time_than_wanted() -> None:
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def count(connection: socket.socket, over: threading.Event) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        over.wait(0.02)
+        with lock:
+            at_once -= 1
+        healthy()(connection, over)
+
+    with serving(count) as url:
+        probes = SandboxClient().probe_many([address(url)] * 20, concurrency=3)
+    assert [probe.problem for probe in probes] == [None] * 20
+    assert most == 3
+
+
+def test_it_sends_key_and_machine() -> None:
+    heard: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            heard.append(connection.recv(65536))
+            saying(b"{}")(connection, threading.Event())
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    SandboxClient().probe_many([address(url)], concurrency=1)
+    thread.join(5)
+    listener.close()
+    text = heard[0].decode().lower()
+    assert text.startswith("get /health http/1.1\r\n")
+    for line in (f"x-internal-api-key: {KEY}", "fly-force-instance-id: 148e"):
+        assert f"\r\n{line}\r\n" in text
+    assert "user-agent" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        ("403 Forbidden", ProbeProblem.FORBIDDEN),
+        ("500 Oh", ProbeProblem.STATUS),
+        ("302 Found\r\nLocation: http://127.0.0.1:1/", ProbeProblem.STATUS),
+        ("204 No Content", ProbeProblem.STATUS),
+    ],
+)
+def test_another_status_is_a_problem(status: str, problem: ProbeProblem) -> None:
+    with serving(saying(b"", status)) as url:
+        [probe] = SandboxClient().probe_many([address(url)], concurrency=1)
+    assert (probe.report, probe.problem) == (None, problem)
+
+
+def test_a_huge_answer_is_malformed() -> None:
+    with serving(saying(b" " * (1024 * 1024 + 1))) as url:
+        [probe] = SandboxClient().probe_many([address(url)], concurrency=1)
+    assert (probe.problem, probe.detail) == (ProbeProblem.MALFORMED, "the answer is over 1 MiB")
+
+
+def test_a_name_that_leads_nowhere_is_our_trouble() -> None:
+    [probe] = SandboxClient().probe_many([address("http://town.invalid:8080")], concurrency=1)
+    assert probe.problem == ProbeProblem.NETWORK
+    assert "could not be resolved" in probe.detail
+
+
+def test_one_without_sense_disturbs_no_other(servers: ExitStack) -> None:
+    urls = ["", "http://[::1", closed_port(), servers.enter_context(serving(healthy()))]
+    probes = SandboxClient().probe_many([address(url) for url in urls], concurrency=4)
+    assert [probe.problem for probe in probes] == [
+        ProbeProblem.NETWORK,
+        ProbeProblem.NETWORK,
+        ProbeProblem.REFUSED,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(("share", "connections"), [(True, 1), (False, 4)])
+def test_a_connection_is_kept_where_towns_share_an_address_alone(
+    share: bool, connections: int, servers: ExitStack
+) -> None:
+    opened = []
+
+    def several(connection: socket.socket, over: threading.Event) -> None:
+        opened.append(connection.getpeername())
+        healthy()(connection, over)
+        while connection.recv(65536):
+            healthy()(connection, over)
+
+    if share:
+        urls = [f"{servers.enter_context(serving(several))}/town-{n}" for n in range(1)] * 4
+    else:
+        urls = [servers.enter_context(serving(several)) for _ in range(4)]
+    probes = SandboxClient().probe_many([address(url) for url in urls], concurrency=1)
+    assert [probe.problem for probe in probes] == [None] * 4
+    assert len(opened) == connections
