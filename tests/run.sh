@@ -27,7 +27,7 @@ for database in $wanted; do
     case $database in
     sqlite)
         echo "== tests on SQLite"
-        DATABASE_URL="sqlite:///var/test.sqlite3" "$python" -m pytest -n "${GASTOWN_TEST_WORKERS:-auto}" "$@"
+        DATABASE_URL="sqlite:///var/test.sqlite3" "$python" -m pytest -n "${GASTOWN_TEST_WORKERS:-auto}" --dist worksteal "$@"
         ;;
     postgresql)
         if ! answers 2>/dev/null; then
@@ -39,7 +39,7 @@ for database in $wanted; do
             continue
         fi
         echo "== tests on PostgreSQL"
-        DATABASE_URL="$server/gastown_ops" "$python" -m pytest -n "${GASTOWN_TEST_WORKERS:-auto}" "$@"
+        DATABASE_URL="$server/gastown_ops" "$python" -m pytest -n "${GASTOWN_TEST_WORKERS:-auto}" --dist worksteal "$@"
         ;;
     esac
 done
