@@ -52,6 +52,42 @@ def test_a_header_that_no_proxy_is_known_to_set_means_nothing() -> None:
 
 
 @pytest.mark.django_db
+def test_the_addresses_of_one_subscriber_count_together() -> None:
+    make_user("alice")
+    told = [try_it(Client(REMOTE_ADDR=f"2001:db8:1:2::{n}"), "wrong") for n in range(5)]
+    assert told[-1] == 429
+    assert try_it(Client(REMOTE_ADDR="2001:db8:1:3::1"), "pw") == 302, "another one's do not"
+
+
+@pytest.mark.django_db
+def test_ipv4_in_the_clothes_of_ipv6_counts_each_for_itself() -> None:
+    make_user("alice")
+    one, same, other = (
+        Client(REMOTE_ADDR=address)
+        for address in ("::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2")
+    )
+    assert [try_it(one, "wrong") for _ in range(5)][-1] == 429
+    assert try_it(same, "pw") == 429
+    assert try_it(other, "pw") == 302
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("peer", ["", "unix:"])
+def test_who_comes_from_no_known_address_is_locked_too(peer: str) -> None:
+    client = Client(REMOTE_ADDR=peer)
+    assert [try_it(client, "wrong") for _ in range(5)] == [200, 200, 200, 200, 429]
+
+
+@pytest.mark.django_db
+@override_settings(GASTOWN_CLIENT_IP_HEADER="X-Forwarded-For")
+def test_a_header_with_what_a_client_wrote_before_the_proxy_is_passed_over() -> None:
+    for number in range(5):
+        client = Client(headers={"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.1"})
+        told = try_it(client, "wrong")
+    assert told == 429
+
+
+@pytest.mark.django_db
 def test_a_name_that_nobody_has_is_locked_alike() -> None:
     client = Client()
     assert [try_it(client, "wrong", name="ghost") for _ in range(5)][-1] == 429
