@@ -78,6 +78,14 @@ def test_a_wrong_code_enrols_nothing_and_the_key_stays(client: Client, staff: Us
     assert is_in(client)
 
 
+def test_the_recovery_codes_are_shown_wherever_they_go_next(client: Client, staff: User) -> None:
+    give_password(client, staff, next_url="mill")
+    client.get(SET_UP)
+    page = client.post(SET_UP, {"code": code_of(offered(client))}).content.decode()
+    assert "They are shown this once." in page
+    assert 'href="mill"' in page
+
+
 def test_a_recovery_code_is_none_of_the_app(client: Client, staff: User) -> None:
     give_password(client, staff)
     page = client.post(SET_UP, {"code": "1234 5678 9012"}).content.decode()

@@ -61,6 +61,12 @@ def test_nobody_is_led_elsewhere(client: Client, staff: User, door: str, evil: s
     assert answer["Location"] in ("/", "/admin/")
 
 
+def test_a_word_is_an_address_like_others(client: Client, staff: User) -> None:
+    device = enrolled(staff)
+    give_password(client, staff, next_url="mill")
+    assert give_code(client, code_of(device.key))["Location"] == "mill"
+
+
 def test_the_session_has_a_new_key_after_each_step(client: Client, staff: User) -> None:
     device = enrolled(staff)
     client.get(LOGIN)
@@ -207,6 +213,14 @@ def test_a_code_alone_is_nothing(client: Client, staff: User) -> None:
     for path in (CODE, SET_UP):
         assert client.get(path)["Location"] == LOGIN
         assert client.post(path, {"code": code_of(device.key)})["Location"] == LOGIN
+
+
+def test_nobody_is_half_way_in_once_somebody_else_is_in(client: Client, staff: User) -> None:
+    give_password(client, staff)
+    give_password(client, make_user("alice"))
+    assert client.get("/dashboard/").status_code == 200
+    for path in (CODE, SET_UP):
+        assert client.get(path)["Location"] == LOGIN, path
 
 
 def test_owners_need_no_code(client: Client) -> None:

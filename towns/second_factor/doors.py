@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from towns.second_factor.gate import needs
-from towns.second_factor.pending import Pending
+from towns.second_factor.pending import Pending, forget
 
 
 class Door(LoginView):
@@ -23,6 +23,7 @@ class Door(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """The password is right."""
         if not needs(form.get_user()):
+            forget(self.request)  # whoever gave a password here before: Django keeps the session
             return super().form_valid(form)
         Pending.begin(self.request, form.get_user(), self.get_success_url(), timezone.now())
         return redirect("second_factor:code")

@@ -10,8 +10,9 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -66,7 +67,7 @@ def give_code(request: HttpRequest) -> HttpResponse:
             _sign_in(request, pending, user)
             if checked.recovery:
                 messages.warning(request, _told_of_recovery(user))
-            return redirect(pending.next)
+            return HttpResponseRedirect(pending.next)
     return render(request, "second_factor/code.html", {"form": form, "name": user.get_username()})
 
 
@@ -107,7 +108,7 @@ def manage(request: HttpRequest) -> HttpResponse:
     form, what = CodeForm(request.POST or None), request.POST.get("what", "")
     if what in ("codes", "replace") and form.is_valid() and _checked(request, user, form).right:
         if what == "codes":
-            return _show_codes(request, renew_codes(user), "second_factor:manage")
+            return _show_codes(request, renew_codes(user), reverse("second_factor:manage"))
         request.session[_REPLACING] = timezone.now().timestamp()
         return redirect("second_factor:set_up")
     context = {
@@ -179,8 +180,9 @@ def _enrolled(
         note_second_factor(request, device)
     if pending is None:
         messages.success(request, "From now on only the new authenticator works.")
-    next_url = "second_factor:manage" if pending is None else pending.next
-    return _show_codes(request, codes, next_url) if codes else redirect(next_url)
+    # `redirect` would look for a view that is named like an address that somebody typed
+    next_url = reverse("second_factor:manage") if pending is None else pending.next
+    return _show_codes(request, codes, next_url) if codes else HttpResponseRedirect(next_url)
 
 
 def _sign_in(request: HttpRequest, pending: Pending, user: User) -> None:
@@ -192,7 +194,7 @@ def _sign_in(request: HttpRequest, pending: Pending, user: User) -> None:
 
 def _show_codes(request: HttpRequest, codes: list[str], next_url: str) -> HttpResponse:
     """The one time that they are shown: as the answer itself, and kept nowhere."""
-    context = {"codes": codes, "next": resolve_url(next_url)}
+    context = {"codes": codes, "next": next_url}
     return render(request, "second_factor/codes.html", context)
 
 
