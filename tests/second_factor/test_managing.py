@@ -1,11 +1,15 @@
 """What staff can do with their own second factor later, for one more code."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests.factories import make_user
@@ -21,7 +25,8 @@ from tests.second_factor.app import (
     signed_in,
     wrong_code,
 )
-from towns.second_factor import recovery
+from towns.second_factor import recovery, views
+from towns.second_factor.authenticator import enrol, renew_codes, reset
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +89,43 @@ def test_replacing_it_ends_what_was_signed_in_with_the_old_one(staff: User) -> N
     assert TOTPDevice.objects.get().key == key != old.key
     assert recovery.left(staff) == 9, "recovery codes stay"
     assert client.get(SET_UP).status_code == 302, "once"
+
+
+def test_what_was_reset_meanwhile_is_not_replaced(
+    staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolled(staff)
+    codes = recovery.renew(staff)
+    client = signed_in(staff)
+    client.post(MANAGE, {"what": "replace", "code": codes[0]})
+    client.get(SET_UP)
+
+    def enrol_late(device: TOTPDevice, *, replacing: bool) -> list[str]:
+        reset(staff, by=None)
+        return enrol(device, replacing=replacing)
+
+    monkeypatch.setattr(views, "enrol", enrol_late)
+    answer = client.post(SET_UP, {"code": code_of(client.session["second_factor_key"])})
+    assert answer["Location"] == "/accounts/login/"
+    assert not TOTPDevice.objects.exists()
+    assert not is_in(client)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_codes_that_are_renewed_twice_at_once_are_there_once(staff: User) -> None:
+    start = threading.Barrier(4)
+
+    def renew(_number: int) -> list[str]:
+        try:
+            start.wait(30)
+            return renew_codes(staff)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(renew, range(4)))
+    assert StaticDevice.objects.count() == 1
+    assert recovery.left(staff) == 10
 
 
 def test_nobody_replaces_what_is_somebody_else_s(client: Client, staff: User) -> None:

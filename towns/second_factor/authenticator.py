@@ -20,6 +20,10 @@ class AlreadyEnrolled(Exception):
     """Somebody enrolled for this account meanwhile: only with that authenticator is it replaced."""
 
 
+class TakenAway(Exception):
+    """It was reset meanwhile: whoever was about to replace it begins with the password."""
+
+
 def authenticator_of(user: User) -> TOTPDevice | None:
     """The user's authenticator, if there is one."""
     return TOTPDevice.objects.filter(user=user, confirmed=True).first()
@@ -75,12 +79,13 @@ class Offer:
 def enrol(device: TOTPDevice, *, replacing: bool) -> list[str]:
     """Make it the user's only authenticator; returns new recovery codes, unless they keep theirs.
 
-    What was signed in with an authenticator before is signed in no more. Raises AlreadyEnrolled.
+    What was signed in with an authenticator before is signed in no more. Raises AlreadyEnrolled,
+    TakenAway.
     """
-    user = User.objects.select_for_update().get(pk=device.user_id)
+    user = _locked(device.user_id)
     before = TOTPDevice.objects.filter(user=user)
-    if before.filter(confirmed=True).exists() and not replacing:
-        raise AlreadyEnrolled
+    if before.filter(confirmed=True).exists() != replacing:
+        raise TakenAway if replacing else AlreadyEnrolled
     before.delete()
     device.save()
     codes = [] if replacing and recovery.left(user) else recovery.renew(user)
@@ -91,6 +96,7 @@ def enrol(device: TOTPDevice, *, replacing: bool) -> list[str]:
 @transaction.atomic
 def renew_codes(user: User) -> list[str]:
     """New recovery codes in place of the old ones."""
+    _locked(user.pk)
     _record(user, user, "Made new recovery codes.")
     return recovery.renew(user)
 
@@ -99,11 +105,17 @@ def renew_codes(user: User) -> list[str]:
 def reset(user: User, by: User | None) -> bool:
     """Take away authenticator and recovery codes: whoever knows the password enrols anew. `by` is
     None for who is at a shell. Returns whether there was anything."""
+    _locked(user.pk)
     gone = [model.objects.filter(user=user).delete()[0] for model in (TOTPDevice, StaticDevice)]
     if not any(gone):
         return False
     _record(user, by or user, "Reset." if by else "Reset from the server's shell.")
     return True
+
+
+def _locked(user_id: int) -> User:
+    """The user, whose second factor nobody else changes until this is done."""
+    return User.objects.select_for_update().get(pk=user_id)
 
 
 def _record(user: User, by: User, what: str) -> None:

@@ -24,6 +24,7 @@ from towns.second_factor import recovery
 from towns.second_factor.authenticator import (
     AlreadyEnrolled,
     Offer,
+    TakenAway,
     authenticator_of,
     enrol,
     renew_codes,
@@ -173,6 +174,8 @@ def _enrolled(
         codes = enrol(device, replacing=pending is None)
     except AlreadyEnrolled:
         return redirect("second_factor:code")
+    except TakenAway:
+        return redirect("login")
     if pending is not None:
         _sign_in(request, pending, user)
     else:
