@@ -48,11 +48,18 @@ _PERMISSIONS: dict[str, Scope] = {
     "delete_webhookendpoint": Scope.WEBHOOKS,
 }
 """What has no scope, such as discarding data, is for people alone."""
+_OF_TOKENS_ALONE = frozenset({"view_fleet"})
 
 
 def scope_for(permission: str) -> Scope | None:
     """The scope that stands for a permission; None: no token has it."""
     return _PERMISSIONS.get(permission)
+
+
+def permissions_of(scope: Scope) -> frozenset[str]:
+    """The permissions that a scope stands for, which people hold one by one."""
+    found = {permission for permission, one in _PERMISSIONS.items() if one is scope}
+    return frozenset(found - _OF_TOKENS_ALONE)
 
 
 def scope_for_operation(kind: OperationKind) -> Scope | None:

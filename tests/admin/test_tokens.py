@@ -8,8 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.admin.conftest import page
+from towns.access_table import ADMIN
 from towns.history import Actor
 from towns.models import ApiToken
+from towns.scopes import Scope, permissions_of
 from towns.tokens import create_token, recognise
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +47,22 @@ def test_one_can_be_made_for_one_owner(admin: Client) -> None:
     assert "ann" in page(admin, LIST)
     form = {"name": "other", "scopes": ["towns:read"], "owner": "root"}
     assert "is no owner" in admin.post(f"{LIST}add/", form).content.decode()
+
+
+def test_nobody_gives_a_machine_what_they_may_not_do(staff: Callable[..., Client]) -> None:
+    maker = staff("view_apitoken", "add_apitoken", "view_town")
+    for scope in ("towns:destroy", "webhooks:write", "automation:write", "fleet:read"):
+        form = {"name": "mill", "scopes": ["towns:read", scope]}
+        told = maker.post(f"{LIST}add/", form).content.decode()
+        assert f"{scope} allows more than you may do yourself: towns." in told
+    assert not ApiToken.objects.exists()
+    maker.post(f"{LIST}add/", {"name": "mill", "scopes": ["towns:read", "owners:act"]})
+    assert ApiToken.objects.get().scopes == ["owners:act", "towns:read"]
+
+
+def test_an_administrator_can_give_every_scope() -> None:
+    for scope in Scope:
+        assert {f"towns.{name}" for name in permissions_of(scope)} <= ADMIN, scope
 
 
 def test_revoking(admin: Client) -> None:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -16,7 +17,7 @@ from towns.changes import InvalidChange
 from towns.display import exact, tag, when
 from towns.history import Actor
 from towns.models import ApiToken
-from towns.scopes import TOLD, Scope
+from towns.scopes import TOLD, Scope, permissions_of
 from towns.tokens import Made, create_token, revoke_token, works
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TokenForm(Form):
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, f"{scope.value}: {told}") for scope, told in TOLD.items()],
         widget=forms.CheckboxSelectMultiple,
-        help_text="As few as will do.",
+        help_text="As few as will do, and nothing that you may not do yourself.",
     )
     owner = forms.CharField(
         required=False,
@@ -49,6 +50,20 @@ class TokenForm(Form):
             "expires_at": UnfoldAdminSplitDateTimeWidget,
         }
         field_classes = {"expires_at": forms.SplitDateTimeField}
+
+    def __init__(self, maker: User, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        self._maker = maker
+
+    def clean_scopes(self) -> list[str]:
+        """Nobody gives a machine what they may not do themselves."""
+        scopes: list[str] = self.cleaned_data["scopes"]
+        for scope in scopes:
+            needed = sorted(f"towns.{name}" for name in permissions_of(Scope(scope)))
+            if lacking := [name for name in needed if not self._maker.has_perm(name)]:
+                told = f"{scope} allows more than you may do yourself: {', '.join(lacking)}."
+                raise forms.ValidationError(f"{told} Ask an administrator for that token.")
+        return scopes
 
     def make(self, actor: Actor) -> None:
         """Make it; what it can't be is told beside its field."""
@@ -97,9 +112,9 @@ class ApiTokenAdmin(OpsAdmin[ApiToken]):
         """The form of a new one, and then its secret: in this answer and never again."""
         if not self.has_add_permission(request):
             return super().add_view(request, form_url, extra_context)
-        form = TokenForm(request.POST or None)
+        assert request.user.is_authenticated
+        form = TokenForm(request.user, request.POST or None)
         if request.method == "POST" and form.is_valid():
-            assert request.user.is_authenticated
             form.make(Actor.person(request.user))
         context = {
             **self.admin_site.each_context(request),
