@@ -86,6 +86,12 @@ def create_token(
     return Made(token, secret)
 
 
+def made_by(name: str, now: datetime) -> list[ApiToken]:
+    """The tokens that somebody made and that still work: they may have kept the secrets."""
+    found = ApiToken.objects.select_related("user", "owner").filter(created_by=name)
+    return [token for token in found if works(token, now)]
+
+
 def revoke_token(name: str, *, actor: Actor, now: datetime) -> bool:
     """Have it work no more, at once and for ever; False if there is no such one that works."""
     mine = ApiToken.objects.filter(name=name, revoked_at=None)

@@ -8,11 +8,12 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.admin.conftest import page
+from tests.factories import make_user
 from towns.access_table import ADMIN
 from towns.history import Actor
 from towns.models import ApiToken
 from towns.scopes import Scope, permissions_of
-from towns.tokens import create_token, recognise
+from towns.tokens import create_token, recognise, revoke_token
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/towns/apitoken/"
@@ -71,6 +72,20 @@ def test_revoking(admin: Client) -> None:
     assert "Revoked: gateway." in admin.post(LIST, form, follow=True).content.decode()
     assert recognise(made.secret, timezone.now()) is None
     assert "None of them worked" in admin.post(LIST, form, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("kept", ["is_staff", "is_active"])
+def test_whose_account_is_closed_leaves_tokens_that_are_told(admin: Client, kept: str) -> None:
+    ann = make_user("ann", is_staff=True)
+    now = timezone.now()
+    for name in ("gateway", "mill"):
+        create_token(name, ["towns:read"], actor=Actor.person(ann), now=now)
+    revoke_token("mill", actor=Actor.shell(), now=now)
+    path = f"/admin/auth/user/{ann.pk}/change/"
+    form = {"username": "ann", "is_staff": "on", "is_active": "on"}
+    assert "still work" not in admin.post(path, form, follow=True).content.decode()
+    told = admin.post(path, {"username": "ann", kept: "on"}, follow=True).content.decode()
+    assert "ann made tokens that still work: gateway." in told
 
 
 def test_it_takes_permissions(staff: Callable[..., Client]) -> None:

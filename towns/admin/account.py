@@ -9,12 +9,14 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from towns.admin.base import ReadOnlyAdmin, TellingAdmin
 from towns.second_factor.authenticator import reset
+from towns.tokens import made_by
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -67,6 +69,16 @@ class AccountAdmin(TellingAdmin[User], Users):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Close it instead."""
         return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Whoever leaves may have kept the secrets of tokens, which are no part of the account."""
+        super().save_model(request, obj, form, change)
+        goes_on = obj.is_active and obj.is_staff
+        if goes_on or not {"is_active", "is_staff"} & set(form.changed_data):
+            return
+        if kept := [token.name for token in made_by(obj.get_username(), timezone.now())]:
+            told = f"{obj} made tokens that still work: {', '.join(kept)}."
+            messages.warning(request, f"{told} Revoke them under API tokens, or make them anew.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Without the accounts of tokens, which are revoked where they are listed."""
