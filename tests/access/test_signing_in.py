@@ -88,6 +88,34 @@ def test_a_header_with_what_a_client_wrote_before_the_proxy_is_passed_over() -> 
 
 
 @pytest.mark.django_db
+@override_settings(GASTOWN_LOCKOUT_ADDRESS_TRIES=8)
+def test_from_one_address_not_every_name_is_tried() -> None:
+    make_user("alice")
+    client = Client(REMOTE_ADDR="8.8.4.4")
+    told = [try_it(client, "wrong", name=f"user{number}") for number in range(9)]
+    assert told == [200] * 7 + [429] * 2
+    assert try_it(client, "pw") == 429, "the right one comes too late"
+    assert try_it(Client(REMOTE_ADDR="8.8.8.8"), "pw") == 302, "from elsewhere it does not"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["10.0.0.9", "fd00::9", ""])
+@override_settings(GASTOWN_LOCKOUT_ADDRESS_TRIES=8)
+def test_an_address_that_all_may_come_through_locks_nobody_else(address: str) -> None:
+    make_user("alice")
+    client = Client(REMOTE_ADDR=address)
+    assert {try_it(client, "wrong", name=f"user{number}") for number in range(9)} == {200}
+    assert try_it(client, "pw") == 302
+
+
+@pytest.mark.django_db
+@override_settings(GASTOWN_LOCKOUT_ADDRESS_TRIES=0)
+def test_addresses_need_not_be_counted() -> None:
+    client = Client(REMOTE_ADDR="8.8.4.4")
+    assert {try_it(client, "wrong", name=f"user{number}") for number in range(9)} == {200}
+
+
+@pytest.mark.django_db
 def test_a_name_that_nobody_has_is_locked_alike() -> None:
     client = Client()
     assert [try_it(client, "wrong", name="ghost") for _ in range(5)][-1] == 429
