@@ -51,6 +51,12 @@ def test_it_works(eve: Actor, admin: Client) -> None:
     assert told()[5:] == ["Removed. By eve via deploys."]
 
 
+def test_what_is_not_skipped_is_not_told_as_skipped(eve: Actor) -> None:
+    pk = make_webhook().endpoint.pk
+    change_webhook(pk, {"kinds": [], "skip_missed": False}, actor=eve, now=after(1))
+    assert told() == ["Changed: it hears of all events. By eve via deploys."]
+
+
 def test_what_was_not_done_leaves_no_trace(eve: Actor) -> None:
     make_webhook(name="taken")
     pk = make_webhook().endpoint.pk

@@ -27,6 +27,8 @@ from towns.webhooks.secrets import secret_of
 from towns.webhooks.trail import CHANGED, MADE, REMOVED, note
 
 KINDS_AT_MOST = 50
+SKIP = "skip_missed"
+"""No field: the wish to forget what it has not heard of."""
 DISABLED = "webhook_disabled"
 """The cause of the alert about a webhook that we have given up."""
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -98,7 +100,7 @@ def change_webhook(
     try:
         with transaction.atomic():
             endpoint = standing().select_for_update().get(pk=pk)
-            if changes.get("skip_missed"):
+            if changes.get(SKIP):
                 skip_missed(endpoint, now)
             if "enabled" in changes and changes["enabled"] != endpoint.enabled:
                 fields |= _switched(endpoint, changes["enabled"], now)
@@ -118,9 +120,11 @@ def _told(endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> str:
         "url": f"its address is at {webhook_host(endpoint.url)}",
         "kinds": f"it hears of {', '.join(endpoint.kinds) or 'all events'}",
         "enabled": "it is enabled" if endpoint.enabled else "it is disabled",
-        "skip_missed": "what it missed is skipped",
+        SKIP: "what it missed is skipped",
     }
-    told = [text for name, text in parts.items() if changes.get(name) not in (None, "")]
+    told = [
+        text for name, text in parts.items() if name in changes and (name != SKIP or changes[SKIP])
+    ]
     return f"Changed: {'; '.join(told)}."
 
 
