@@ -20,8 +20,9 @@ class Slots:
         self._one = one
         self._limit = limit
         self._rate = rate
-        self._released = asyncio.Semaphore(0)
+        self._allowed = 0
         self._held_back = 0
+        self._idle: list[asyncio.Future[None]] = []
         self._made = 0
         self._group = asyncio.TaskGroup()
 
@@ -40,8 +41,13 @@ class Slots:
             self._release(count)
 
     async def _slot(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._released.acquire()
+            while not self._allowed:
+                turn = loop.create_future()
+                self._idle.append(turn)
+                await turn
+            self._allowed -= 1
             await self._one()
 
     async def _spread(self) -> None:
@@ -58,5 +64,6 @@ class Slots:
 
     def _release(self, count: int) -> None:
         self._held_back -= count
-        for _ in range(count):
-            self._released.release()
+        self._allowed += count
+        for _ in range(min(count, len(self._idle))):
+            self._idle.pop().set_result(None)

@@ -34,7 +34,9 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
     """
     tally = Tally()
     known = _lock([one.town.pk for one in observations])
-    taken = set(Operation.owning().filter(town__in=list(known)).values_list("town_id", flat=True))
+    taken = set(
+        Operation.owning().filter(town__any_of=list(known)).values_list("town_id", flat=True)
+    )
     well: list[Calm] = []
     rest: list[tuple[Observation, Judgement]] = []
     for one in observations:
@@ -59,7 +61,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
 
 def _lock(ids: Sequence[UUID]) -> dict[UUID, Known]:
     """By id, so that no two who lock many wait for each other."""
-    rows = Town.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    rows = Town.objects.select_for_update(no_key=True).filter(pk__any_of=ids).order_by("pk")
     return {row[0]: Known._make(row) for row in rows.values_list(*Known._fields)}
 
 

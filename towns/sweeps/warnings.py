@@ -33,7 +33,7 @@ def update_warnings(seen: Sequence[Warned], now: datetime) -> None:
     if not seen:
         return
     open_now = Alert.objects.filter(
-        town__in=[one.town_id for one in seen], cause__in=list(_SEVERITY), resolved_at=None
+        town__any_of=[one.town_id for one in seen], cause__in=list(_SEVERITY), resolved_at=None
     )
     standing = {
         (town_id, cause): pk for town_id, cause, pk in open_now.values_list("town", "cause", "pk")
