@@ -37,22 +37,22 @@ class Addressed(Protocol):
 
 def sandbox_address(town: Addressed, machine_id: str | None = None) -> SandboxAddress:
     """The address and key of a town's sandbox, on its machine or on another one of its own."""
-    machine_id = machine_id or town.machine_id
+    machine_id, town_id = machine_id or town.machine_id, str(town.pk)
     return SandboxAddress(
-        town_id=str(town.pk),
+        town_id=town_id,
         machine_id=machine_id,
         url=sandbox_url(
             settings.GASTOWN_SANDBOX_URL,
             machine_id=machine_id,
             app=settings.GASTOWN_FLY_APP_NAME,
-            town_id=str(town.pk),
+            town_id=town_id,
             region=town.region,
         ),
-        key=town_key(town),
+        key=sandbox_key(settings.GASTOWN_INTERNAL_API_SECRET, town_id, town.key_version),
     )
 
 
-def town_key(town: Addressed) -> str:
+def town_key(town: Town) -> str:
     """The town's derived sandbox key (product.md 5.4)."""
     return sandbox_key(settings.GASTOWN_INTERNAL_API_SECRET, str(town.pk), town.key_version)
 

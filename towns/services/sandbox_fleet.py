@@ -45,13 +45,13 @@ class Question:
     resolving its name to the last byte.
 
     `read` makes a probe of when it began, the status or what was raised, and the body. `heard` is
-    told of each probe in the thread that takes it.
+    told of the probes of each batch.
     """
 
     path: str
     headers: Callable[[SandboxAddress], Mapping[str, str]]
     read: Callable[[float, int | Exception, bytes], Probe]
-    heard: Callable[[Probe], None]
+    heard: Callable[[Sequence[Probe]], None]
     seconds: float
 
 
@@ -132,8 +132,7 @@ class FleetProbing:
             raise batch
         self.under_way -= 1
         probes = [probe for probe in batch.found if probe is not None]
-        for probe in probes:
-            self._question.heard(probe)
+        self._question.heard(probes)
         return batch.key, probes
 
     def _run(self, share: bool) -> None:

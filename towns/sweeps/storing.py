@@ -33,10 +33,9 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
     3. Write checks, events and towns in bulk: those that are well as before, and the rest.
     """
     tally = Tally()
-    known = _lock([one.town.pk for one in observations])
-    taken = set(
-        Operation.owning().filter(town__any_of=list(known)).values_list("town_id", flat=True)
-    )
+    ids = [str(one.town.pk) for one in observations]
+    known = _lock(ids)
+    taken = set(Operation.owning().filter(town__any_of=ids).values_list("town_id", flat=True))
     well: list[Calm] = []
     rest: list[tuple[Observation, Judgement]] = []
     for one in observations:
@@ -59,7 +58,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
     return tally
 
 
-def _lock(ids: Sequence[UUID]) -> dict[UUID, Known]:
+def _lock(ids: Sequence[str]) -> dict[UUID, Known]:
     """By id, so that no two who lock many wait for each other."""
     rows = Town.objects.select_for_update(no_key=True).filter(pk__any_of=ids).order_by("pk")
     return {row[0]: Known._make(row) for row in rows.values_list(*Known._fields)}
