@@ -52,8 +52,9 @@ def free(sweep: Sweep, now: datetime) -> QuerySet[SweepChunk]:
 
 
 def claim(sweep: Sweep, owner: str, now: datetime) -> SweepChunk | None:
-    """Take the first chunk that is free; None if there is none."""
-    open_ones = free(sweep, now)
+    """Take the first chunk that is free; None if there is none. One that was the owner's own and
+    took too long is for another."""
+    open_ones = free(sweep, now).exclude(lease_owner=owner)
     if not open_ones.exists():
         return None
     with transaction.atomic():

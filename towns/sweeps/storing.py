@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -33,7 +34,7 @@ def store(observations: Sequence[Observation], *, slot: datetime | None, now: da
     3. Write checks, events and towns in bulk: those that are well as before, and the rest.
     """
     tally = Tally()
-    ids = [str(one.town.pk) for one in observations]
+    ids: list[Any] = [str(one.town.pk) for one in observations]
     known = _lock(ids)
     taken = set(Operation.owning().filter(town__any_of=ids).values_list("town_id", flat=True))
     well: list[Calm] = []
