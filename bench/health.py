@@ -54,7 +54,7 @@ def main() -> int:
 def _measured(sizes: list[int], rounds: int) -> Iterator[Line]:
     number = 0
     for towns in sizes:
-        _make(towns)
+        make_towns(towns)
         for where in (OWN, ONE):
             if towns == BARE_TOWNS:
                 yield from _bare(where)
@@ -124,8 +124,8 @@ def _bare(where: str) -> Iterator[Line]:
         )
 
 
-def _make(towns: int) -> None:
-    """That many towns that run, each with an address of its own in 127.0.0.0/8."""
+def make_towns(towns: int, status: str = "running") -> None:
+    """That many towns of a status and no others, each with an address of its own in 127.0.0.0/8."""
     from django.contrib.auth.models import User
     from django.db import connection
 
@@ -136,7 +136,7 @@ def _make(towns: int) -> None:
         cursor.execute("ALTER TABLE towns_town DISABLE TRIGGER USER")
         cursor.execute(
             _TOWNS,
-            [owner.pk, towns],
+            [owner.pk, status, status, towns],
         )
         cursor.execute("ALTER TABLE towns_town ENABLE TRIGGER USER")
         cursor.execute("VACUUM ANALYZE towns_town")
@@ -149,7 +149,7 @@ INSERT INTO towns_town (id, owner_id, name, region, image, created_at, status, s
   last_interaction_kind, idle_timeout_minutes, auto_stop, hold_reason, idle_sync_failures,
   last_snapshot)
 SELECT gen_random_uuid(), %s, 'town-' || n, (ARRAY['iad', 'ams', 'fra', 'syd'])[1 + n %% 4],
-  'registry.example/town:1', now(), 'running', '', now(), 'running', '',
+  'registry.example/town:1', now(), %s, '', now(), %s, '',
   '127.' || 1 + n / 62500 || '.' || n %% 62500 / 250 || '.' || 1 + n %% 250, 'vol_' || n, 1, 1,
   now(), '', '{}', 0, '', '', 0, '', 30, true, '', 0, ''
 FROM generate_series(1, %s) AS n

@@ -1,6 +1,26 @@
+"""Slots of tasks are of a host, or of all; chunks of sweeps are under leases."""
 
+from typing import Any
 
 from django.db import migrations, models
+
+
+def keep_slots(apps: Any, editor: Any) -> None:
+    """Whoever holds a slot of drivers now goes on holding it."""
+    using = editor.connection.alias
+    slots = apps.get_model("towns", "TaskSlot").objects.using(using)
+    for old in apps.get_model("towns", "DriverSlot").objects.using(using).all():
+        slots.create(kind="drive", number=old.number, holder=old.holder, until=old.until)
+
+
+def take_slots_back(apps: Any, editor: Any) -> None:
+    """The way back."""
+    using = editor.connection.alias
+    slots = apps.get_model("towns", "DriverSlot").objects.using(using)
+    for new in apps.get_model("towns", "TaskSlot").objects.using(using).filter(host=""):
+        slots.update_or_create(
+            number=new.number, defaults={"holder": new.holder, "until": new.until}
+        )
 
 
 class Migration(migrations.Migration):
@@ -24,6 +44,7 @@ class Migration(migrations.Migration):
                 'ordering': ['kind', 'host', 'number'],
             },
         ),
+        migrations.RunPython(keep_slots, take_slots_back),
         migrations.DeleteModel(
             name='DriverSlot',
         ),
