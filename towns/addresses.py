@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from towns.fly_apps import app_of, presumed
 from towns.models import Town
 from towns.services.r2 import live_prefix
 from towns.services.sandbox import SandboxAddress, sandbox_key, sandbox_url
@@ -21,8 +22,9 @@ _DRILL_NAME = "gastown-drill-"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def sandbox_address(town: Town, machine_id: str | None = None) -> SandboxAddress:
-    """The address and key of a town's sandbox, on its machine or on another one of its own."""
+def sandbox_address(town: Town, machine_id: str = "", app: str = "") -> SandboxAddress:
+    """The address and key of a town's sandbox, on its machine or on another one of its own, in its
+    app or in another one."""
     machine_id = machine_id or town.machine_id
     return SandboxAddress(
         town_id=str(town.pk),
@@ -30,7 +32,7 @@ def sandbox_address(town: Town, machine_id: str | None = None) -> SandboxAddress
         url=sandbox_url(
             settings.GASTOWN_SANDBOX_URL,
             machine_id=machine_id,
-            app=settings.GASTOWN_FLY_APP_NAME,
+            app=presumed(app or app_of(town)),
             town_id=str(town.pk),
             region=town.region,
         ),

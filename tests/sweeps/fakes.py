@@ -9,7 +9,7 @@ from typing import Any, cast
 from tests.factories import NOW
 from towns.models import Town
 from towns.probe import HealthReport, Probe, ProbeProblem
-from towns.services import R2, Fly, Sandbox, Services
+from towns.services import R2, FlyApps, Sandbox, Services
 from towns.services.sandbox import SandboxAddress
 
 
@@ -103,7 +103,7 @@ class FakeFleet:
         self.fly, self.r2 = FakePing(), FakePing()
         self.services = Services(
             clock=self.clock,
-            fly=cast(Fly, self.fly),
+            fly=cast(FlyApps, self.fly),
             sandbox=cast(Sandbox, self.sandboxes),
             r2=cast(R2, self.r2),
             rng=random.Random(1),

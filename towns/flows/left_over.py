@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from towns import addresses
+from towns.apps_in_use import apps_in_use
 from towns.models import Drill, Town
 from towns.services import Fly, Services
 from towns.services.errors import NotFound, ServiceError
@@ -52,24 +53,23 @@ def remove_volume(drill: Drill, fly: Fly) -> bool:
 
 
 def clean_up(services: Services) -> Cleaned:
-    """Remove what drills that are over have left at Fly: two list calls, and what they show.
+    """Remove what drills that are over have left at Fly: two list calls an app, and what they show.
 
     A machine that appears late, from a worker that hung while it was made, is found by its mark
     although its drill counts as clean.
     """
-    fly, report = services.fly, Cleaned()
+    report = Cleaned()
     if not Drill.objects.exists():
         return report
-    machines = {
-        machine.id: found
-        for machine in fly.list_machines()
-        if (found := _drill_of(machine)) and machine.state != "destroyed"
-    }
-    volumes = {
-        volume.id: found
-        for volume in fly.list_volumes()
-        if (found := addresses.drill_of_volume(volume.name)) and volume.state != "destroyed"
-    }
+    machines, volumes = dict[str, UUID](), dict[str, UUID]()
+    apps = apps_in_use().apps
+    for app in apps:
+        try:
+            _find(services.fly.of(app), machines, volumes)
+        except ServiceError as error:
+            if len(apps) == 1:
+                raise
+            report.problems.append(f"app {app}: {error}")
     known = Drill.objects.exclude(operation__state=OperationState.OPEN)
     over = known.in_bulk({*machines.values(), *volumes.values()})
     for drill in known.filter(cleaned_at=None).order_by("began_at")[:AT_ONCE]:
@@ -81,9 +81,21 @@ def clean_up(services: Services) -> Cleaned:
     return report
 
 
+def _find(fly: Fly, machines: dict[str, UUID], volumes: dict[str, UUID]) -> None:
+    """Add what an app lists that carries the mark of a drill, with which drill it is of."""
+    for machine in fly.list_machines():
+        if (drill := _drill_of(machine)) and machine.state != "destroyed":
+            machines[machine.id] = drill
+    for volume in fly.list_volumes():
+        drill = addresses.drill_of_volume(volume.name)
+        if drill and volume.state != "destroyed":
+            volumes[volume.id] = drill
+
+
 def _clean(drill: Drill, services: Services, report: Cleaned) -> None:
     try:
-        gone = remove_machine(drill, services.fly) and remove_volume(drill, services.fly)
+        fly = services.fly.of(drill.fly_app)
+        gone = remove_machine(drill, fly) and remove_volume(drill, fly)
     except ServiceError as error:
         report.problems.append(f"drill {drill.pk}: {error}")
         gone = False

@@ -31,7 +31,7 @@ def should_run(drifts: Sequence[Drift], scene: Scene, probed: Counter[str]) -> l
     for drift in drifts:
         try:
             with about(town=drift.town.id):
-                machine = scene.look.machine(drift.town.machine_id)
+                machine = scene.look.machine(drift.town.app, drift.town.machine_id)
         except NotSure as error:
             handled.append(Handled(drift, "unsure", str(error)))
             continue
