@@ -1,19 +1,28 @@
 """Which Fly apps are in use, and in which of them the towns are from before it was recorded."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import QuerySet
 
 from towns.drift import Lists
 from towns.fly_apps import configured
 from towns.models import Orphan, Town
 from towns.models.orphan import OPEN_STATES
+from towns.services import Fly, Services
+from towns.services.errors import ServiceError
 from towns.words import Status
 
 BATCH = 1000
+AT_ONCE = 8
+"""Apps that are asked at the same time."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,31 @@ def apps_in_use(only: Sequence[UUID] | None = None) -> InUse:
     everywhere = only is None or "" in found or not found
     apps = [*(configured() if everywhere else ()), *sorted(found - {""})]
     return InUse(list(dict.fromkeys(apps)) or [""], "" in found)
+
+
+def ask_apps(
+    services: Services, apps: Sequence[str], ask: Callable[[Fly, str], T]
+) -> dict[str, T | ServiceError]:
+    """What each app answers, in their order, several at a time: a list may take seconds. An error
+    is an answer too: of that app nothing is known."""
+
+    def answer(app: str) -> T | ServiceError:
+        try:
+            return ask(services.fly.of(app), app)
+        except ServiceError as error:
+            return error
+
+    def answer_in_thread(app: str) -> T | ServiceError:
+        try:
+            return answer(app)
+        finally:
+            connections.close_all()  # the budgets are in the database
+
+    if len(apps) == 1:
+        return {apps[0]: answer(apps[0])}
+    with ThreadPoolExecutor(min(AT_ONCE, len(apps)), thread_name_prefix="apps") as pool:
+        asked = [pool.submit(copy_context().run, answer_in_thread, app) for app in apps]
+        return {app: one.result() for app, one in zip(apps, asked, strict=True)}
 
 
 def record_apps(lists: Lists) -> int:

@@ -6,6 +6,7 @@ Which app a town is in is stored with the town: its machine and volume can't mov
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Protocol
 from uuid import UUID
 
@@ -18,6 +19,7 @@ _RANGE = re.compile(r"([^{}]*)\{(\d{1,9})\.\.(\d{1,9})\}([^{}]*)")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
+@cache
 def apps_named(setting: str) -> tuple[str, ...]:
     """The apps that a setting names, in its order; none when it is empty.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from towns import addresses
-from towns.apps_in_use import apps_in_use
+from towns.apps_in_use import apps_in_use, ask_apps
 from towns.models import Drill, Town
 from towns.services import Fly, Services
 from towns.services.errors import NotFound, ServiceError
@@ -61,15 +61,16 @@ def clean_up(services: Services) -> Cleaned:
     report = Cleaned()
     if not Drill.objects.exists():
         return report
+    answers = ask_apps(services, apps_in_use().apps, _marked)
     machines, volumes = dict[str, UUID](), dict[str, UUID]()
-    apps = apps_in_use().apps
-    for app in apps:
-        try:
-            _find(services.fly.of(app), machines, volumes)
-        except ServiceError as error:
-            if len(apps) == 1:
-                raise
-            report.problems.append(f"app {app}: {error}")
+    for app, found in answers.items():
+        if not isinstance(found, ServiceError):
+            machines |= found[0]
+            volumes |= found[1]
+        elif len(answers) == 1:
+            raise found
+        else:
+            report.problems.append(f"app {app}: {found}")
     known = Drill.objects.exclude(operation__state=OperationState.OPEN)
     over = known.in_bulk({*machines.values(), *volumes.values()})
     for drill in known.filter(cleaned_at=None).order_by("began_at")[:AT_ONCE]:
@@ -81,15 +82,19 @@ def clean_up(services: Services) -> Cleaned:
     return report
 
 
-def _find(fly: Fly, machines: dict[str, UUID], volumes: dict[str, UUID]) -> None:
-    """Add what an app lists that carries the mark of a drill, with which drill it is of."""
-    for machine in fly.list_machines():
-        if (drill := _drill_of(machine)) and machine.state != "destroyed":
-            machines[machine.id] = drill
-    for volume in fly.list_volumes():
-        drill = addresses.drill_of_volume(volume.name)
-        if drill and volume.state != "destroyed":
-            volumes[volume.id] = drill
+def _marked(fly: Fly, _app: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """The machines and the volumes of an app that carry the mark of a drill, and of which."""
+    machines = {
+        machine.id: found
+        for machine in fly.list_machines()
+        if (found := _drill_of(machine)) and machine.state != "destroyed"
+    }
+    volumes = {
+        volume.id: found
+        for volume in fly.list_volumes()
+        if (found := addresses.drill_of_volume(volume.name)) and volume.state != "destroyed"
+    }
+    return machines, volumes
 
 
 def _clean(drill: Drill, services: Services, report: Cleaned) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from towns import addresses
+from towns.apps_in_use import ask_apps
 from towns.drift import GOING, Lists, Thing, ThingKind, TownRow
 from towns.fly_apps import configured
 from towns.models import Operation, Town
@@ -52,19 +53,14 @@ def list_fly(services: Services, apps: Sequence[str]) -> Listed:
     Raises the errors of `Fly` when no app gives both; of several a refusal, which is our mistake.
     """
     at = services.clock.now()
-    machines, volumes, failed = list[Thing](), list[Thing](), dict[str, ServiceError]()
-    for app in apps:
-        try:
-            fly = services.fly.of(app)
-            both = _machines(fly, app), _volumes(fly, app)
-        except ServiceError as error:
-            failed[app] = error
-            continue
-        machines += both[0]
-        volumes += both[1]
-    if failed and len(failed) == len(apps):
+    answers = ask_apps(services, apps, _both)
+    failed = {app: one for app, one in answers.items() if isinstance(one, ServiceError)}
+    if len(failed) == len(apps):
         errors = list(failed.values())
         raise next((one for one in errors if isinstance(one, Rejected)), errors[0])
+    lists_of = [one for one in answers.values() if not isinstance(one, ServiceError)]
+    machines = [one for both in lists_of for one in both[0]]
+    volumes = [one for both in lists_of for one in both[1]]
     of_town: defaultdict[UUID, list[Thing]] = defaultdict(list)
     for machine in machines:
         if machine.town is not None and machine.drill is None:
@@ -79,12 +75,9 @@ def list_fly(services: Services, apps: Sequence[str]) -> Listed:
     return Listed(lists, failed)
 
 
-def _machines(fly: Fly, app: str) -> list[Thing]:
-    return [machine_thing(one, app) for one in fly.list_machines()]
-
-
-def _volumes(fly: Fly, app: str) -> list[Thing]:
-    return [volume_thing(one, app) for one in fly.list_volumes()]
+def _both(fly: Fly, app: str) -> tuple[list[Thing], list[Thing]]:
+    machines = [machine_thing(one, app) for one in fly.list_machines()]
+    return machines, [volume_thing(one, app) for one in fly.list_volumes()]
 
 
 def machine_thing(machine: Machine, app: str) -> Thing:

@@ -141,5 +141,5 @@ def _by_scope(drifts: Iterable[Drift]) -> Counter[str]:
         scope
         for one in drifts
         if not one.town.counted_out
-        for scope in automation.scopes_of(one.town.region, one.town.image)
+        for scope in automation.scopes_of(one.town.region, one.town.image, one.town.app)
     )

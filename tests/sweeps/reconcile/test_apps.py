@@ -21,7 +21,7 @@ from tests.world.asking import ask_and_settle, state
 from towns import addresses, orphans
 from towns.flows.left_over import clean_up
 from towns.history import Actor
-from towns.models import Alert, Drill, Operation, Orphan, Sweep, Town
+from towns.models import Alert, Breaker, Drill, Operation, Orphan, Sweep, Town
 from towns.services.errors import Misconfigured, ServiceError, Unavailable
 from towns.sweeps.reconcile import sweep_reconcile
 from towns.words import OperationState
@@ -309,3 +309,17 @@ def test_what_a_drill_left_over_is_removed_in_its_app(
     clean_up(world.services)
     assert left.id not in world.fly.volumes
     assert Drill.objects.get().cleaned_at is not None
+
+
+def test_an_app_that_is_down_is_a_scope_of_its_own(
+    world: World, first: list[Town], second: list[Town]
+) -> None:
+    """Five of twelve machines stopped at once; of the second app none."""
+    for town in first:
+        world.fly.crash(world.machine(town))
+    world.fly.crash(world.machine(second[0]))
+    with override_settings(GASTOWN_BREAKER_PERCENT=60):
+        report = sweep(world)
+    assert list(Breaker.objects.values_list("scope", flat=True)) == [f"app:{FIRST}"]
+    restarted = [one.drift.town.id for one in report.handled if one.action == "restart"]
+    assert restarted == [second[0].pk]
