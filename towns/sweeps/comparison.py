@@ -53,7 +53,9 @@ class Comparison:
 
     def whole(self) -> Part:
         """All apps together."""
-        parts = self.parts.values()
+        parts = list(self.parts.values())
+        if len(parts) == 1:
+            return parts[0]
         return Part(
             drifts=[drift for part in parts for drift in part.drifts],
             towns={town for part in parts for town in part.towns},
@@ -80,18 +82,20 @@ class Doubter:
         Where there is one app alone it is `of_all` that says so."""
         if len(lists.apps) < 2:
             return {}
+        machines = Counter(one.app for one in lists.machines.values())
+        volumes = Counter(one.app for one in lists.volumes.values())
         found = {}
         for app, part in comparison.parts.items():
-            if why := self._why(part, lists.without(lists.apps - {app})):
+            if why := self._why(part, machines[app], volumes[app]):
                 found[app] = self._with_word_of(why, [app])
         return found
 
     def of_all(self, comparison: Comparison, lists: Lists) -> str:
         """Why the lists are not believed; nothing when they are."""
-        why = self._why(comparison.whole(), lists)
+        why = self._why(comparison.whole(), len(lists.machines), len(lists.volumes))
         return self._with_word_of(why, sorted(comparison.parts)) if why else ""
 
-    def _why(self, part: Part, lists: Lists) -> str:
+    def _why(self, part: Part, machines_listed: int, volumes_listed: int) -> str:
         news = [one for one in part.drifts if one.missing and not self.standing.knows(one)]
         machines = sum(one.kind == DriftKind.GONE for one in news)
         limit: float = inf if self.named else settings.GASTOWN_RECOVERY_LIMIT
@@ -100,14 +104,14 @@ class Doubter:
             "machine",
             expected=part.machines,
             missing=machines,
-            listed=len(lists.machines),
+            listed=machines_listed,
             limit=limit,
             share=share,
         ) or doubt(
             "volume",
             expected=part.volumes,
             missing=len(news) - machines,
-            listed=len(lists.volumes),
+            listed=volumes_listed,
             limit=limit,
             share=share,
         )

@@ -139,7 +139,7 @@ def _reconcile(
     if in_use.unrecorded and not dry_run:
         record_apps(listed.lists)
     comparison = _compare(listed.lists, only, on_towns)
-    found.looked_at = len(comparison.whole().towns)
+    found.looked_at = sum(len(part.towns) for part in comparison.parts.values())
     found.blind_apps = sorted(listed.failed)
     standing = read_standing()
     doubter = Doubter(standing, services, named=only is not None)
