@@ -78,10 +78,14 @@ def configured() -> tuple[str, ...]:
 class HasThings(Protocol):
     """A town, as far as its app depends on it."""
 
-    pk: UUID
-    fly_app: str
-    machine_id: str
-    volume_id: str
+    @property
+    def pk(self) -> UUID: ...
+    @property
+    def fly_app(self) -> str: ...
+    @property
+    def machine_id(self) -> str: ...
+    @property
+    def volume_id(self) -> str: ...
 
 
 def app_of(town: HasThings) -> str:

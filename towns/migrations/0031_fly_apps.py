@@ -12,7 +12,7 @@ def fly_app(help_text: str) -> "models.CharField[str, str]":
 
 
 class Migration(migrations.Migration):
-    dependencies = [("towns", "0029_replays_cancelled")]
+    dependencies = [("towns", "0030_slots_by_host_and_leases_of_chunks")]
     operations = [
         migrations.AddField(
             "town", "fly_app", fly_app("The Fly app that its machine and volume are in.")
