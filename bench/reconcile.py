@@ -8,7 +8,7 @@ from typing import cast
 from bench.sweep import ROUNDS, counted, make_towns, timed
 from towns import addresses
 from towns.models import Town
-from towns.services import R2, Fly, Sandbox, Services, SystemClock
+from towns.services import R2, FlyApps, Sandbox, Services, SystemClock
 from towns.services.fly_types import Machine, Volume
 from towns.sweeps.reconcile import sweep_reconcile
 
@@ -19,6 +19,10 @@ class Listed:
 
     machines: list[Machine]
     volumes: list[Volume]
+
+    def of(self, _app: str) -> "Listed":
+        """There is one app."""
+        return self
 
     def list_machines(self) -> list[Machine]:
         """All of them."""
@@ -37,7 +41,7 @@ def run(*, towns: int) -> None:
     )
     fly = _listed()
     services = Services(
-        SystemClock(), cast(Fly, fly), cast(Sandbox, None), cast(R2, None), random.Random(1)
+        SystemClock(), cast(FlyApps, fly), cast(Sandbox, None), cast(R2, None), random.Random(1)
     )
     bare, swept, statements = [], [], 0
     for number in range(ROUNDS):

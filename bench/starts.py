@@ -14,7 +14,7 @@ from towns.flows.driver import drive
 from towns.history import Actor
 from towns.models import Town
 from towns.probe import HealthReport, Probe
-from towns.services import R2, Fly, Sandbox, Services, SystemClock
+from towns.services import R2, FlyApps, Sandbox, Services, SystemClock
 from towns.services.fly_types import Machine, Volume
 from towns.services.sandbox import SandboxAddress
 from towns.words import Status
@@ -27,6 +27,10 @@ class BootingFly:
 
     def __init__(self) -> None:
         self._told: dict[str, float] = {}
+
+    def of(self, _app: str) -> "BootingFly":
+        """There is one app."""
+        return self
 
     def ping(self) -> bool:
         """It answers."""
@@ -75,7 +79,7 @@ def run(*, towns: int) -> None:
     stopped = make_towns(towns, Status.STOPPED)
     services = Services(
         clock=SystemClock(),
-        fly=cast(Fly, BootingFly()),
+        fly=cast(FlyApps, BootingFly()),
         sandbox=cast(Sandbox, WellSandboxes()),
         r2=cast(R2, None),
         rng=random.Random(1),

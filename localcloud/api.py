@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable
 
 from .control import Control
-from .errors import ApiError, Dropped
+from .errors import ApiError, Dropped, not_found
 from .faults import Faults, hang_while
 from .fleet import Fleet
 from .leases import Leases
 from .limits import RateLimits
 from .machines import Machines
 from .proxy import Proxy
+from .records import Machine, Volume
 from .volumes import Volumes
 from .web import Answer, Request
 
@@ -24,6 +25,7 @@ class Api:
 
     def __init__(self, fleet: Fleet, faults: Faults) -> None:
         self._options = fleet.options
+        self._state = fleet.state
         self._faults = faults
         self._limits = RateLimits(scale=fleet.options.rate)
         self._machines = Machines(fleet, faults)
@@ -52,9 +54,14 @@ class Api:
         self._check_token(request)
         if request.parts[1:2] != ("apps",) or len(request.parts) < 3:
             raise ApiError(404, "not found")
-        if request.parts[2] != self._options.app or self._faults.app_gone:
+        app, parts = request.parts[2], request.parts[3:]
+        if code := self._faults.apps_refusing.get(app):
+            raise ApiError(code, "unauthorized", "unauthorized")
+        gone = self._faults.app_gone or app in self._faults.apps_gone
+        if app not in self._options.apps or gone:
             raise ApiError(404, "app not found", "not_found")
-        action, key, call = self._route(request, request.parts[3:])
+        self._check_whose(app, parts)
+        action, key, call = self._route(request, app, parts)
         self._limits.take(action, key)
         fault = self._faults.take(action, key)
         if fault is not None and fault.when == "before":
@@ -64,16 +71,28 @@ class Api:
             fault.strike()
         return answer
 
-    def _route(self, request: Request, parts: tuple[str, ...]) -> tuple[str, str, Call]:
+    def _check_whose(self, app: str, parts: tuple[str, ...]) -> None:
+        """What another app has is not found in this one."""
+        with self._state.reading():
+            record: Machine | Volume | None = None
+            match parts:
+                case ("machines", one, *_):
+                    record = self._state.machines.get(one)
+                case ("volumes", one, *_):
+                    record = self._state.volumes.get(one)
+            if record is not None and record.app != app:
+                raise not_found(parts[0].removesuffix("s"))
+
+    def _route(self, request: Request, app: str, parts: tuple[str, ...]) -> tuple[str, str, Call]:
         """The action's name, what its rate is counted by, and the call."""
-        app, machines, volumes = self._options.app, self._machines, self._volumes
+        machines, volumes = self._machines, self._volumes
         match (request.method, *parts):
             case ("GET",):
                 return "get_app", app, lambda: Answer({"name": app, "status": "deployed"})
             case ("GET", "machines"):
-                return "list_machines", app, lambda: machines.list(request)
+                return "list_machines", app, lambda: machines.list(request, app)
             case ("POST", "machines"):
-                return "create_machine", app, lambda: machines.create(request)
+                return "create_machine", app, lambda: machines.create(request, app)
             case ("GET", "machines", str(one)):
                 return "get_machine", one, lambda: machines.get(one)
             case ("POST", "machines", str(one)):
@@ -83,9 +102,9 @@ class Api:
             case (_, "machines", str(one), str(action), *rest):
                 return self._machine_action(request, one, action, rest)
             case ("GET", "volumes"):
-                return "list_volumes", app, volumes.list
+                return "list_volumes", app, lambda: volumes.list(app)
             case ("POST", "volumes"):
-                return "create_volume", app, lambda: volumes.create(request)
+                return "create_volume", app, lambda: volumes.create(request, app)
             case ("GET", "volumes", str(one)):
                 return "get_volume", one, lambda: volumes.get(one)
             case ("PUT" | "POST", "volumes", str(one)):

@@ -67,8 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     token = add("token", "refuse or accept the token")
     token.add_argument("state", choices=["refuse", "accept"])
     token.add_argument("code", nargs="?", type=int, default=401, choices=[401, 403])
+    token.add_argument("--app", default="", help="by this app alone")
     app = add("app", "have Fly not know the app, or know it")
     app.add_argument("state", choices=["gone", "back"])
+    app.add_argument("app", nargs="?", default="", help="this one alone")
     capacity = add("capacity", "have no room, or room again (without a word)")
     capacity.add_argument(
         "none", nargs="*", choices=[*CAPACITY, []], metavar="machines|start|volumes"
@@ -93,9 +95,9 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
                 return {"down": False, "delay": given.seconds or 2.0}
             return down
         case "token":
-            return {"code": given.code} if given.state == "refuse" else {}
+            return {"app": given.app, **({"code": given.code} if given.state == "refuse" else {})}
         case "app":
-            return {"gone": given.state == "gone"}
+            return {"app": given.app, "gone": given.state == "gone"}
         case "kill":
             return {"machine": given.machine, "down": given.down}
         case "exec":

@@ -94,13 +94,21 @@ class Ctl:
         connection."""
         self.ask("fail", action=action, code=code, when=when, count=count)
 
-    def refuse_token(self, code: int = 401) -> None:
-        """The token is refused."""
-        self.ask("token", code=code)
+    def refuse_token(self, code: int = 401, *, app: str = "") -> None:
+        """The token is refused, by all apps or by one."""
+        self.ask("token", code=code, app=app)
 
-    def accept_token(self) -> None:
+    def accept_token(self, *, app: str = "") -> None:
         """The token is good again."""
-        self.ask("token")
+        self.ask("token", app=app)
+
+    def app_gone(self, app: str) -> None:
+        """Fly knows no such app any more."""
+        self.ask("app", app=app, gone=True)
+
+    def app_back(self, app: str) -> None:
+        """Fly knows it again."""
+        self.ask("app", app=app, gone=False)
 
     def no_capacity(self, *kinds: str) -> None:
         """No room for machines, start or volumes; for none of them: there is room."""

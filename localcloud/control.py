@@ -53,6 +53,7 @@ class Control:
                 {
                     "id": machine.id,
                     "name": machine.name,
+                    "app": machine.app,
                     "town": machine.metadata.get("gastown_town", ""),
                     "state": machine.state,
                     "region": machine.region,
@@ -64,7 +65,7 @@ class Control:
                 for machine in self._state.machines.values()
                 if machine.state != "destroyed"
             ]
-            volumes = [volume.document() for volume in self._state.volumes.values()]
+            volumes = [{**one.document(), "app": one.app} for one in self._state.volumes.values()]
         fly, r2 = self._faults.fly_outage(), self._faults.r2_outage()
         return {
             "machines": machines,
@@ -140,10 +141,18 @@ class Control:
         code = body.get("code")
         if code not in (None, 401, 403):
             raise bad_request("a token is refused with 401 or 403")
+        if app := body.get("app"):
+            others = {key: it for key, it in self._faults.apps_refusing.items() if key != app}
+            self._faults.apps_refusing = others | ({app: code} if code else {})
+            return {"token": code or "accepted", "app": app}
         self._faults.token_code = code
         return {"token": code or "accepted"}
 
     def _app(self, body: Body) -> object:
+        if app := body.get("app"):
+            gone = self._faults.apps_gone
+            self._faults.apps_gone = gone | {app} if body.get("gone") else gone - {app}
+            return {"apps_gone": sorted(self._faults.apps_gone)}
         self._faults.app_gone = bool(body.get("gone"))
         return {"app_gone": self._faults.app_gone}
 

@@ -41,7 +41,7 @@ def environment_of(machine: Machine, state: State, options: Options, run: str) -
         "HOST": "127.0.0.1",
         "PORT": str(machine.port),
         "DOLT_PORT": str(machine.dolt_port),
-        "FLY_APP_NAME": options.app,
+        "FLY_APP_NAME": machine.app,
         "FLY_MACHINE_ID": machine.id,
         "FLY_MACHINE_VERSION": machine.instance_id,
         "FLY_REGION": machine.region,

@@ -64,6 +64,9 @@ class Faults:
     r2_delay: float = 0.0
     token_code: int | None = None
     app_gone: bool = False
+    apps_gone: frozenset[str] = frozenset()
+    apps_refusing: dict[str, int] = field(default_factory=dict)
+    """The apps that the token is not good for, and the code that says so."""
     no_capacity: frozenset[str] = frozenset()
     machines: dict[str, MachineFault] = field(default_factory=dict)
     injected: list[Injected] = field(default_factory=list)
@@ -115,6 +118,7 @@ class Faults:
             self.injected.clear()
         self.fly = self.r2 = self.token_code = None
         self.r2_delay, self.app_gone, self.no_capacity = 0.0, False, frozenset()
+        self.apps_gone, self.apps_refusing = frozenset(), {}
 
 
 def outage(mode: str, seconds: float | None) -> Outage:

@@ -26,8 +26,8 @@ class Machines:
         self._state = fleet.state
         self._faults = faults
 
-    def list(self, request: Request) -> Answer:
-        """All that aren't destroyed, narrowed by the filters."""
+    def list(self, request: Request, app: str) -> Answer:
+        """All of the app that aren't destroyed, narrowed by the filters."""
         query = request.query
         wanted = {
             key.removeprefix("metadata."): value
@@ -39,12 +39,13 @@ class Machines:
                 machine.document(summary=_is_true(query.get("summary")))
                 for machine in self._state.machines.values()
                 if (machine.state != "destroyed" or _is_true(query.get("include_deleted")))
+                and machine.app == app
                 and query.get("region") in (None, machine.region)
                 and wanted.items() <= machine.metadata.items()
             ]
         return Answer(found)
 
-    def create(self, request: Request) -> Answer:
+    def create(self, request: Request, app: str) -> Answer:
         """Make a machine, which boots at once unless `skip_launch`."""
         body = request.json()
         config = body.get("config")
@@ -58,8 +59,9 @@ class Machines:
                 name=str(body.get("name") or f"machine-{ids.ulid().lower()}"),
                 region=str(body.get("region") or "iad"),
                 config=config,
+                app=app,
             )
-            self._check_name(machine.name)
+            self._check_name(machine)
             self._check_mounts(machine)
             self._state.machines[machine.id] = machine
             self._attach(machine)
@@ -247,9 +249,10 @@ class Machines:
         check_lease(request, machine)
         return machine
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, machine: Machine) -> None:
+        name, app = machine.name, machine.app
         for other in self._state.machines.values():
-            if other.name == name and other.state != "destroyed":
+            if (other.name, other.app) == (name, app) and other.state != "destroyed":
                 raise ApiError(
                     409,
                     f"already_exists: unique machine name violation, machine ID {other.id} "
@@ -260,7 +263,7 @@ class Machines:
     def _check_mounts(self, machine: Machine) -> None:
         for volume_id in machine.volume_ids:
             volume = self._state.volumes.get(volume_id)
-            if volume is None or volume.state in GOING:
+            if volume is None or volume.app != machine.app or volume.state in GOING:
                 raise ApiError(400, f"volume not found: {volume_id}", "invalid_argument")
             if volume.region != machine.region:
                 raise bad_request(f"volume {volume_id} is not in region {machine.region}")

@@ -1,6 +1,7 @@
 """How a local cloud is to run, from the command line."""
 
 import argparse
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Options:
     port: int = 4280
     s3_port: int = 4290
     token: str = DEFAULT_TOKEN
-    app: str = "towns"
+    apps: tuple[str, ...] = ("towns",)
     latency: float = 0.3
     grace: float = 10.0
     rate: float = 1.0
@@ -45,7 +46,13 @@ def parse(arguments: list[str]) -> Options:
     add("--port", type=int, default=4280, help="of the Machines API; 0 is any free port")
     add("--s3-port", type=int, default=4290, help="of S3; 0 is any free port")
     add("--token", default=DEFAULT_TOKEN, help="the token that the API accepts")
-    add("--app", default="towns", help="the name of the one app")
+    add(
+        "--app",
+        type=_apps,
+        action="extend",
+        metavar="NAME",
+        help="an app's name, or a pattern such as towns-{1..3}; may be repeated (default: towns)",
+    )
     add("--latency", type=_seconds, default=0.3, help="seconds in each passing state")
     add("--grace", type=_seconds, default=10.0, help="seconds for machines to drain at the end")
     add("--rate", type=_seconds, default=1.0, help="multiplies Fly's rate limits; 0: none")
@@ -59,7 +66,7 @@ def parse(arguments: list[str]) -> Options:
         port=given.port,
         s3_port=given.s3_port,
         token=given.token,
-        app=given.app,
+        apps=tuple(dict.fromkeys(given.app or ("towns",))),
         latency=given.latency,
         grace=given.grace,
         rate=given.rate,
@@ -67,6 +74,17 @@ def parse(arguments: list[str]) -> Options:
         machine_command=command or (sys.executable, "-m", "sandbox"),
         gt=given.gt,
     )
+
+
+def _apps(text: str) -> list[str]:
+    """A name, or all that a pattern with one range in braces names."""
+    found = re.fullmatch(r"([a-z0-9-]*)\{(\d+)\.\.(\d+)\}([a-z0-9-]*)", text)
+    if found is None:
+        if not re.fullmatch(r"[a-z0-9-]+", text):
+            raise argparse.ArgumentTypeError(f"{text!r} is neither a name nor a pattern")
+        return [text]
+    before, first, last, after = found.groups()
+    return [f"{before}{number}{after}" for number in range(int(first), int(last) + 1)]
 
 
 def _seconds(text: str) -> float:

@@ -26,12 +26,14 @@ class Lease:
 
 @dataclass(slots=True)
 class Machine:
-    """One machine. `port` is its sandbox's, while it has a process."""
+    """One machine. `port` is its sandbox's, while it has a process. Records of before there were
+    several apps have an empty one: they are the first app's."""
 
     id: str
     name: str
     region: str
     config: dict[str, Any]
+    app: str = ""
     state: str = "created"
     instance_id: str = field(default_factory=ids.ulid)
     old_instance_ids: list[str] = field(default_factory=list)
@@ -124,6 +126,7 @@ class Volume:
     id: str
     name: str
     region: str
+    app: str = ""
     size_gb: int = 1
     state: str = "created"
     encrypted: bool = True
@@ -138,7 +141,7 @@ class Volume:
         """As the API shows it."""
         blocks = self.size_gb * 1024 * 1024 // 4
         body = asdict(self)
-        del body["snapshots"]
+        del body["snapshots"], body["app"]
         return {
             **body,
             "zone": "local",

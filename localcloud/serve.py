@@ -81,7 +81,7 @@ def _lock(options: Options) -> int:
 
 def _state(options: Options) -> State:
     try:
-        return State(options.directory)
+        return State(options.directory, options.apps[0])
     except ValueError as error:
         raise CannotServe(f"{error}. Remove {options.directory} to begin anew.") from None
 
@@ -104,7 +104,7 @@ def _addresses(options: Options, port: int, s3_port: int) -> dict[str, object]:
     return {
         "fly_api_url": f"{here}/v1",
         "fly_api_token": options.token,
-        "app": options.app,
+        "app": ",".join(options.apps),
         "sandbox_url": f"{here}/machines/{{machine_id}}",
         "r2_endpoint_url": f"http://127.0.0.1:{s3_port}",
         "r2_bucket": BUCKET,

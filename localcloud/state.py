@@ -21,13 +21,17 @@ from .records import Lease, Machine, Volume
 class State:
     """All machines and volumes. Raises ValueError if its file can't be understood."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, first_app: str) -> None:
         self.directory = directory
         self.machines: dict[str, Machine] = {}
         self.volumes: dict[str, Volume] = {}
         self._file = directory / "state.json"
         self._lock = threading.Condition(threading.RLock())
         self._load()
+        for machine in self.machines.values():
+            machine.app = machine.app or first_app
+        for volume in self.volumes.values():
+            volume.app = volume.app or first_app
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -21,12 +21,14 @@ class Volumes:
         self._state = fleet.state
         self._faults = faults
 
-    def list(self) -> Answer:
-        """All there are."""
+    def list(self, app: str) -> Answer:
+        """All that the app has."""
         with self._state.reading():
-            return Answer([volume.document() for volume in self._state.volumes.values()])
+            return Answer(
+                [one.document() for one in self._state.volumes.values() if one.app == app]
+            )
 
-    def create(self, request: Request) -> Answer:
+    def create(self, request: Request, app: str) -> Answer:
         """An empty one, or one with what a snapshot holds."""
         body = request.json()
         name = str(body.get("name") or "")
@@ -37,6 +39,7 @@ class Volumes:
         volume = Volume(
             id=ids.volume_id(),
             name=name,
+            app=app,
             region=str(body.get("region") or "iad"),
             size_gb=_whole(body.get("size_gb"), 1, 500, 1),
             encrypted=bool(body.get("encrypted", True)),

@@ -33,6 +33,7 @@ def test_it_works() -> None:
         ("GASTOWN_SANDBOX_URL", "http://{machine}.x", "{machine}, which means nothing"),
         ("GASTOWN_SANDBOX_URL", "http://same.x", "leads nowhere"),
         ("GASTOWN_SANDBOX_URL", "http://{.x", "a brace too many"),
+        ("GASTOWN_FLY_APP_NAME", "towns-{8..1}", "such as towns-{1..8}"),
         ("GASTOWN_FLY_API_URL", "api.machines.dev", "begins with http:// or https://"),
         ("GASTOWN_IDLE_TIMEOUT_MINUTES", 1, "write a number from 5 to 480"),
         ("GASTOWN_IDLE_TIMEOUT_MIN_MINUTES", 500, "write a smaller one"),

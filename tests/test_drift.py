@@ -34,6 +34,7 @@ ROW = TownRow(
     machine_id="m1",
     volume_id="v1",
     generation=2,
+    app="towns",
 )
 MACHINE = Thing(
     kind=ThingKind.MACHINE,
@@ -57,6 +58,7 @@ def lists(*things: Thing) -> Lists:
         volumes={one.id: one for one in things if one.kind == ThingKind.VOLUME},
         machines_of={ID: machines},
         at=NOW,
+        apps=frozenset({"towns"}),
     )
 
 

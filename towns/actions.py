@@ -17,6 +17,7 @@ from towns import drills, history
 from towns.changes import why_unchangeable
 from towns.flows.begin import begin, call_driver, has_living_namesake
 from towns.flows.wish import Wish
+from towns.fly_apps import app_for
 from towns.history import Actor
 from towns.models import Operation, Town
 from towns.words import (
@@ -319,6 +320,7 @@ def create_town(
         status_since=now,
         last_interaction_at=now,
     )
+    town.fly_app = app_for(town.pk)
     if idle_timeout_minutes is not None:
         town.idle_timeout_minutes = idle_timeout_minutes
     try:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from towns.fly_apps import app_of, presumed
 from towns.models import Town
 from towns.services.r2 import live_prefix
 from towns.services.sandbox import SandboxAddress, sandbox_key, sandbox_url
@@ -28,15 +29,20 @@ class Addressed(Protocol):
     @property
     def pk(self) -> UUID: ...
     @property
+    def fly_app(self) -> str: ...
+    @property
     def machine_id(self) -> str: ...
+    @property
+    def volume_id(self) -> str: ...
     @property
     def region(self) -> str: ...
     @property
     def key_version(self) -> int: ...
 
 
-def sandbox_address(town: Addressed, machine_id: str | None = None) -> SandboxAddress:
-    """The address and key of a town's sandbox, on its machine or on another one of its own."""
+def sandbox_address(town: Addressed, machine_id: str = "", app: str = "") -> SandboxAddress:
+    """The address and key of a town's sandbox, on its machine or on another one of its own, in its
+    app or in another one."""
     machine_id, town_id = machine_id or town.machine_id, str(town.pk)
     return SandboxAddress(
         town_id=town_id,
@@ -44,7 +50,7 @@ def sandbox_address(town: Addressed, machine_id: str | None = None) -> SandboxAd
         url=sandbox_url(
             settings.GASTOWN_SANDBOX_URL,
             machine_id=machine_id,
-            app=settings.GASTOWN_FLY_APP_NAME,
+            app=presumed(app or app_of(town)),
             town_id=town_id,
             region=town.region,
         ),

@@ -9,12 +9,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+from towns.fly_apps import apps_named
 from towns.posting import key_of
 
 TAG = "gastown"
 _NEEDED = {
     "GASTOWN_FLY_API_TOKEN": "a deploy token of the app (`fly tokens create deploy`)",
-    "GASTOWN_FLY_APP_NAME": "the name of the Fly app that holds the towns",
+    "GASTOWN_FLY_APP_NAME": "the name of the Fly app that holds the towns, or towns-{1..8}",
     "GASTOWN_SANDBOX_IMAGE": "the sandbox's image, such as registry.fly.io/towns:v1",
     "GASTOWN_INTERNAL_API_SECRET": "a long random text (`openssl rand -hex 32`); never change it",
     "GASTOWN_CONTROL_PLANE_URL": "the address at which sandboxes reach us, such as https://ops.example.com",
@@ -169,12 +170,20 @@ def _senseless() -> Iterator[str]:
         value = getattr(settings, name)
         if value and not _is_address(value):
             yield f"{name} is {value!r}; write an address that begins with http:// or https://."
+    yield from _fly_apps()
     yield from _template()
     yield from _webhook()
     if settings.GASTOWN_AUTO_RESUME not in ("idle", "always"):
         yield f"GASTOWN_AUTO_RESUME is {settings.GASTOWN_AUTO_RESUME!r}; write idle or always."
     if not outside:
         yield from _orders()
+
+
+def _fly_apps() -> Iterator[str]:
+    try:
+        apps_named(settings.GASTOWN_FLY_APP_NAME)
+    except ValueError as error:
+        yield str(error)
 
 
 def _is_address(value: str) -> bool:

@@ -3,7 +3,7 @@
 Whoever acts on a difference looks a second time first: a list may be stale.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -45,6 +45,8 @@ class Thing:
     image: str = ""
     mounts: tuple[str, ...] = ()
     attached_to: str | None = None
+    app: str = ""
+    """The Fly app in whose list it is."""
     going: bool = False
     """Gone, or about to be: neither a town's nor an orphan any more."""
 
@@ -64,6 +66,8 @@ class TownRow:
     machine_id: str
     volume_id: str
     generation: int
+    app: str = ""
+    """The Fly app that its machine and volume are in; empty when that isn't known."""
     idle_stopped: bool = False
     counted_out: bool = False
     """Whether it fails for so long already that the restart rule has it."""
@@ -111,17 +115,37 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What Fly listed: by id, and the machines by the town they say they are of."""
+    """What Fly listed: by id, and the machines by the town they say they are of.
+
+    `apps` are those whose lists these are. What is in another one is unknown, and not absent.
+    """
 
     machines: Mapping[str, Thing]
     volumes: Mapping[str, Thing]
     machines_of: Mapping[UUID, Sequence[Thing]]
     at: datetime
+    apps: frozenset[str]
+
+    def without(self, apps: Collection[str]) -> "Lists":
+        """The lists of the other apps."""
+        if not apps:
+            return self
+        return Lists(
+            machines={key: one for key, one in self.machines.items() if one.app not in apps},
+            volumes={key: one for key, one in self.volumes.items() if one.app not in apps},
+            machines_of={
+                town: [one for one in machines if one.app not in apps]
+                for town, machines in self.machines_of.items()
+            },
+            at=self.at,
+            apps=self.apps - set(apps),
+        )
 
 
 def compare(town: TownRow, lists: Lists) -> list[Drift]:
-    """How a living town differs from the lists. One with an operation under way is left alone."""
-    if not town.lives or not town.rests(lists.at):
+    """How a living town differs from the lists. One with an operation under way is left alone, and
+    so is one whose app isn't among the lists."""
+    if not town.lives or not town.rests(lists.at) or town.app not in lists.apps:
         return []
     machine, volume = lists.machines.get(town.machine_id), lists.volumes.get(town.volume_id)
     found = [*_state(town, machine), *_twins(town, machine, lists), *_volume(town, volume)]

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import transaction
 
 from towns import alerts, history
+from towns.fly_apps import app_of
 from towns.history import Actor
 from towns.metrics.store import tally
 from towns.models import Drill, Operation, Town
@@ -41,6 +42,7 @@ def begin(operation: Operation) -> Drill:
         id=operation.pk,
         town_id=operation.town_id,
         operation=operation,
+        fly_app=app_of(operation.town),
         automatic=operation.automatic,
         began_at=operation.created_at,
     )

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from django.db.models import Q
 
+from towns.fly_apps import app_of, configured
 from towns.models import Breaker, Freeze, MaintenanceWindow, Town
 from towns.policy import is_held
 from towns.readable import utc
@@ -38,12 +39,18 @@ class HeldBack:
 
 def scopes(town: Town) -> list[str]:
     """The breakers that a town is under."""
-    return scopes_of(town.region, town.image)
+    return scopes_of(town.region, town.image, app_of(town))
 
 
-def scopes_of(region: str, image: str) -> list[str]:
-    """The breakers that a town of this region and image is under."""
-    return [FLEET, f"region:{region}", *([f"image:{image}"] if image else [])]
+def scopes_of(region: str, image: str, app: str) -> list[str]:
+    """The breakers that a town of this region, image and Fly app is under. Where there is one app
+    alone, it is the fleet."""
+    found = [FLEET, f"region:{region}"]
+    if image:
+        found.append(f"image:{image}")
+    if app and len(configured()) > 1:
+        found.append(f"app:{app}")
+    return found
 
 
 def window_scopes(town: Town) -> list[str]:

@@ -96,7 +96,14 @@ def test_its_facts_are_there_and_its_key_is_not(admin: Client) -> None:
     town = awake_town()
     text = page(admin, path(town))
     address = sandbox_address(town)
-    for fact in (str(town.pk), town.machine_id, town.volume_id, town.image, address.url):
+    for fact in (
+        str(town.pk),
+        town.fly_app,
+        town.machine_id,
+        town.volume_id,
+        town.image,
+        address.url,
+    ):
         assert f'<code class="ops-copy">{fact}</code>' in text, fact
     assert address.key not in text
 

@@ -6,6 +6,7 @@ from tqdm import tqdm
 from tests.commands.conftest import Call
 from tests.sweeps.reconcile.asking import add_volume, old_volume_name
 from tests.world import World
+from tests.world.apps import FIRST, SECOND, running_in, several
 from towns.models import Orphan, Sweep, Town
 from towns.services.errors import Unavailable
 
@@ -102,3 +103,18 @@ def test_the_gone_are_listed_when_asked_for(call: Call, world: World) -> None:
     Orphan.objects.update(state="gone")
     assert call("orphans", "list", "--json").json == {"orphans": []}
     assert lost in call("orphans", "list", "--all").out
+
+
+def test_an_app_that_gives_no_lists_is_named_and_the_others_are_compared(
+    call: Call, world: World
+) -> None:
+    running_in(world, FIRST)
+    well = running_in(world, SECOND, "beta")
+    world.advance(60)
+    world.faults.fail("fly.list_*", Unavailable("No answer."), times=None, app=FIRST)
+    with several():
+        ended = call("sweep_reconcile", "--json")
+        assert ended.code == 1
+        assert f"Of app {FIRST} nothing is known: No answer." in ended.err
+        assert (ended.json["looked_at"], list(ended.json["unknown_apps"])) == (1, [FIRST])
+        assert f"Fly app {SECOND}" in " ".join(call("town", "show", str(well)).out.split())

@@ -12,6 +12,7 @@ from django.core.management import execute_from_command_line
 from django.utils import timezone
 
 from towns import actions, addresses
+from towns.apps_in_use import apps_in_use
 from towns.history import Actor
 from towns.models import Drill, LifecycleEvent, Operation, Town
 from towns.services import default_services
@@ -99,9 +100,9 @@ def operations(town: str) -> list[dict[str, Any]]:
 def problems_at_fly(town: str | None = None) -> list[str]:
     """What Fly has and no row knows, what a row says and Fly hasn't, and twins; of one town, or of
     all of them."""
-    fly = default_services().fly
-    machines = [machine for machine in fly.list_machines() if machine.state not in GONE]
-    volumes = [volume for volume in fly.list_volumes() if not volume.going_away]
+    apps = [default_services().fly.of(app) for app in apps_in_use().apps]
+    machines = [one for fly in apps for one in fly.list_machines() if one.state not in GONE]
+    volumes = [one for fly in apps for one in fly.list_volumes() if not one.going_away]
     rows = {str(row.pk): row for row in Town.objects.all() if town in (None, str(row.pk))}
     problems: list[str] = []
     of_machine = {m.id: m.metadata.get(addresses.TOWN_METADATA, "") for m in machines}

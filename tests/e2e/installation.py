@@ -204,10 +204,12 @@ def scratch_database(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def installation(folder: Path, **env: str) -> Iterator[Installation]:
+def installation(
+    folder: Path, *, cloud_options: Sequence[str] = (), **env: str
+) -> Iterator[Installation]:
     """Started in `folder`, with its database migrated; everything has ended afterwards."""
     with (
-        running_localcloud(folder / "cloud", beat=2) as cloud,
+        running_localcloud(folder / "cloud", beat=2, extra=cloud_options) as cloud,
         scratch_database(folder) as database,
     ):
         ops = Installation(cloud, database)

@@ -104,12 +104,12 @@ def test_it_works(client: Client) -> None:
 
 def test_what_processes_counted_is_told(client: Client) -> None:
     tally = Tally(add_to_sums, lambda: 0)
-    tally.add("gastown_fly_calls", 4, action="start_machine", result="ok")
+    tally.add("gastown_fly_calls", 4, app="towns-2", action="start_machine", result="ok")
     tally.observe("gastown_step_seconds", 0.3, kind="start", step="start_machine")
     tally.observe("gastown_step_seconds", 9, kind="start", step="start_machine")
     tally.flush()
     found = read(client)
-    call = (("action", "start_machine"), ("result", "ok"))
+    call = (("action", "start_machine"), ("app", "towns-2"), ("result", "ok"))
     assert found["gastown_fly_calls_total", call] == 4
     step = (("kind", "start"), ("step", "start_machine"))
     assert found["gastown_step_seconds_sum", step] == pytest.approx(9.3)

@@ -5,8 +5,9 @@ from datetime import UTC
 
 import pytest
 
-from towns.services import R2, Fly, Sandbox, Services, SystemClock, default_services, errors
-from towns.services.fly import FlyClient, FlyConfig
+from towns.services import R2, FlyApps, Sandbox, Services, SystemClock, default_services, errors
+from towns.services.fly import FlyConfig
+from towns.services.fly_apps import FlyAppsClient
 from towns.services.r2 import R2Client
 from towns.services.sandbox import SandboxClient
 
@@ -14,7 +15,7 @@ from .bucket import CONFIG
 
 
 def test_it_works() -> None:
-    fly: Fly = FlyClient(FlyConfig("https://fly.test/v1", "token", "towns"))
+    fly: FlyApps = FlyAppsClient(FlyConfig("https://fly.test/v1", "token", "towns"))
     sandbox: Sandbox = SandboxClient()
     r2: R2 = R2Client(CONFIG)
     services = Services(SystemClock(), fly, sandbox, r2, random.Random(1))
@@ -23,7 +24,7 @@ def test_it_works() -> None:
 
 def test_the_real_ones_are_made_once() -> None:
     assert default_services() is default_services()
-    assert isinstance(default_services().fly, FlyClient)
+    assert isinstance(default_services().fly, FlyAppsClient)
 
 
 @pytest.mark.parametrize(

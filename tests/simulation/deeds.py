@@ -13,7 +13,8 @@ from towns.changes import validated_changes, validated_window
 from towns.history import Actor
 from towns.models import Alert, Backup, Freeze, Operation, Orphan, Town
 from towns.services.errors import ServiceError
-from towns.sweeps.reconcile import DOUBT, sweep_reconcile
+from towns.sweeps.comparison_alerts import DOUBT
+from towns.sweeps.reconcile import sweep_reconcile
 from towns.words import DesiredState, InteractionKind, OperationState, Status
 
 from .plan import Event

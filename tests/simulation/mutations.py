@@ -54,7 +54,7 @@ def two_machines() -> Iterator[None]:
         return None if runs and kind == OperationKind.RECOVER else refusal(kind, town, operation)
 
     def own_generation(run: Run) -> Machine | None:
-        found = run.services.fly.list_machines(
+        found = run.fly.list_machines(
             metadata=addresses.machine_metadata(run.town)  # with its generation
         )
         return next((one for one in found if one.state not in machines.GONE), None)

@@ -11,7 +11,7 @@ from tests.factories import NOW
 from tests.world.probing import at_once
 from towns.models import Town
 from towns.probe import HealthReport, Probe, ProbeProblem
-from towns.services import R2, Fly, Sandbox, Services
+from towns.services import R2, FlyApps, Sandbox, Services
 from towns.services.protocols import Probing
 from towns.services.sandbox import SandboxAddress
 
@@ -110,7 +110,7 @@ class FakeFleet:
         self.fly, self.r2 = FakePing(), FakePing()
         self.services = Services(
             clock=self.clock,
-            fly=cast(Fly, self.fly),
+            fly=cast(FlyApps, self.fly),
             sandbox=cast(Sandbox, self.sandboxes),
             r2=cast(R2, self.r2),
             rng=random.Random(1),

@@ -38,6 +38,12 @@ class OneOfEach:
     machine: Machine | Exception = MACHINE
     volume: Volume | Exception = VOLUME
     asked: int = 0
+    app: str = ""
+
+    def of(self, app: str) -> "OneOfEach":
+        """The same of any app."""
+        self.app = app
+        return self
 
     def get_machine(self, machine_id: str) -> Machine:
         """Whatever id is asked for."""

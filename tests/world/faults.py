@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 from towns.services.errors import Unavailable
 
+from .app import asked_app
 from .timeline import Timeline
 
 
@@ -29,6 +30,8 @@ class Call:
     name: str
     subject: str
     at: datetime
+    app: str | None = None
+    """The Fly app that is asked."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class _Rule:
     moment: Moment
     times: int | None
     skip: int
+    app: str | None
 
 
 Hook = Callable[[Call, Moment], None]
@@ -63,12 +67,13 @@ class Faults:
         moment: Moment = Moment.BEFORE,
         times: int | None = 1,
         skip: int = 0,
+        app: str | None = None,
     ) -> None:
         """Have calls of that name (`fly.*` matches many) raise: so many `times`, None for always.
 
-        The first `skip` calls pass.
+        The first `skip` calls pass, and those to another `app` if one is named.
         """
-        self._rules.append(_Rule(pattern, error, moment, times, skip))
+        self._rules.append(_Rule(pattern, error, moment, times, skip, app))
 
     def clear(self) -> None:
         """Mend everything."""
@@ -85,7 +90,7 @@ class Faults:
 
     def before(self, name: str, subject: str) -> Call:
         """A call begins; raises what it is to fail with."""
-        call = Call(name, subject, self._timeline.now())
+        call = Call(name, subject, self._timeline.now(), asked_app.get())
         self.calls.append(call)
         self._strike(call, Moment.BEFORE)
         if self.fly_down and name.startswith("fly."):
@@ -105,6 +110,8 @@ class Faults:
             hook(call, moment)
         for rule in self._rules:
             if rule.moment != moment or not fnmatch(call.name, rule.pattern) or rule.times == 0:
+                continue
+            if rule.app not in (None, call.app):
                 continue
             if rule.skip:
                 rule.skip -= 1

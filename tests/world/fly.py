@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from towns.fly_apps import configured, presumed
 from towns.services.errors import CapacityError, Conflict, Rejected, ServiceError
 from towns.services.fly_types import Machine, MachineSpec, Volume, VolumeSpec
 
+from .app import FakeApp, asked_app
 from .calls import external
 from .machinery import GONE, Machinery
 from .things import FlyMachine, FlyVolume
@@ -27,6 +29,10 @@ class FakeFly(Machinery):
             return False
         return True
 
+    def of(self, app: str) -> FakeApp:
+        """One of its apps; of a town whose app was never recorded the first one, as a guess."""
+        return FakeApp(presumed(app), self, guessed=not app and len(configured()) > 1)
+
     @external
     def get_app(self) -> None:
         """The app exists."""
@@ -39,7 +45,9 @@ class FakeFly(Machinery):
         return [
             _seen(machine)
             for machine in self.machines.values()
-            if machine.state != "destroyed" and wanted <= machine.metadata.items()
+            if machine.state != "destroyed"
+            and wanted <= machine.metadata.items()
+            and asked_app.get() in (None, machine.app)
         ]
 
     @external
@@ -50,11 +58,12 @@ class FakeFly(Machinery):
 
     @external
     def create_machine(self, spec: MachineSpec) -> Machine:
+        app = asked_app.get() or "towns"
         for other in self.machines.values():
-            if other.name == spec.name and other.state != "destroyed":
+            if other.name == spec.name and other.state != "destroyed" and other.app == app:
                 raise Conflict(f"machine ID {other.id} has that name already.", other.id)
         volume = self.volumes.get(spec.volume_id)
-        if volume is None:
+        if volume is None or volume.app != app:
             raise Rejected(f"Volume {spec.volume_id} not found.")
         if self._attached(volume) is not None:
             raise Conflict(f"Volume {volume.id} is attached already.")
@@ -72,6 +81,7 @@ class FakeFly(Machinery):
             instance_id=f"01INSTANCE{self._number:016d}",
             created_at=now,
             updated_at=now,
+            app=app,
         )
         self.machines[machine.id] = machine
         self.record.note("machine created", machine.id)
@@ -122,7 +132,11 @@ class FakeFly(Machinery):
     def list_volumes(self) -> list[Volume]:
         if self._stale is not None:
             return list(self._stale.volumes)
-        return [self._shown(volume) for volume in self.volumes.values()]
+        return [
+            self._shown(volume)
+            for volume in self.volumes.values()
+            if asked_app.get() in (None, volume.app)
+        ]
 
     @external
     def get_volume(self, volume_id: str) -> Volume:
@@ -136,6 +150,7 @@ class FakeFly(Machinery):
             region=spec.region,
             size_gb=spec.size_gb,
             created_at=self.timeline.now(),
+            app=asked_app.get() or "towns",
         )
         self.volumes[volume.id] = volume
         self.record.note("volume created", volume.id)

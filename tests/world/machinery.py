@@ -6,6 +6,7 @@ from functools import partial
 from towns.services.errors import NotFound
 from towns.services.fly_types import MachineExit
 
+from .app import asked_app
 from .faults import Faults
 from .happenings import Record
 from .process import Process
@@ -78,14 +79,16 @@ class Machinery:
         return self._number
 
     def _machine(self, machine_id: str) -> FlyMachine:
-        if machine_id not in self.machines:
+        machine = self.machines.get(machine_id)
+        if machine is None or asked_app.get() not in (None, machine.app):
             raise NotFound(f"Fly has no machine {machine_id}.")
-        return self.machines[machine_id]
+        return machine
 
     def _volume(self, volume_id: str) -> FlyVolume:
-        if volume_id not in self.volumes:
+        volume = self.volumes.get(volume_id)
+        if volume is None or asked_app.get() not in (None, volume.app):
             raise NotFound(f"Fly has no volume {volume_id}.")
-        return self.volumes[volume_id]
+        return volume
 
     def _attached(self, volume: FlyVolume) -> FlyMachine | None:
         for machine in self.machines.values():

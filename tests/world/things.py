@@ -35,6 +35,7 @@ class FlyVolume:
     region: str
     size_gb: int
     created_at: datetime
+    app: str = "towns"
     state: str = "created"
     data: TownData | None = None
     has_room: bool = True
@@ -55,6 +56,7 @@ class FlyMachine:
     instance_id: str
     created_at: datetime
     updated_at: datetime
+    app: str = "towns"
     state: str = "creating"
     epoch: int = 0
     """Grows with each command, so that what an earlier one planned no longer happens."""

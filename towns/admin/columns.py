@@ -10,6 +10,7 @@ from towns.admin.health_check import polecats
 from towns.backup_policy import is_stale
 from towns.display import NOTHING, copyable, operation_link, tag, when
 from towns.facts import backup_facts, idle_facts
+from towns.fly_apps import app_of, presumed
 from towns.models import Town
 from towns.policy import awake_because, idle_stop_at
 from towns.presenting import last_drill, open_operation
@@ -167,6 +168,11 @@ class TownColumns:
             return "never: nobody knows whether its backup restores"
         moment = when(drill.finished_at, timezone.now())
         return format_html("{} {}. {}", tag(drill.result), moment, drill.reason)
+
+    @admin.display(description="Fly app")
+    def app_told(self, town: Town) -> SafeString | str:
+        """That its machine and volume are in."""
+        return copyable(presumed(app_of(town)))
 
     @admin.display(description="machine")
     def machine_told(self, town: Town) -> SafeString | str:

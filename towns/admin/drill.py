@@ -30,6 +30,7 @@ class DrillAdmin(ReadOnlyAdmin[Drill]):
         exact("began_at", "began"),
         "took",
         "of",
+        "fly_app",
         "machine_id",
         "volume_id",
         exact("cleaned_at", "machine and volume gone"),

@@ -84,6 +84,7 @@ class OrphanAdmin(ReadOnlyAdmin[Orphan]):
         "reason",
         "withheld",
         "of_town",
+        "fly_app",
         "region",
         "size",
         "fly_state",

@@ -135,6 +135,7 @@ class TownAdmin(TownColumns, OpsAdmin[Town]):
                     "id_told",
                     "owner",
                     "region",
+                    "app_told",
                     "machine_told",
                     "volume_told",
                     "image_told",

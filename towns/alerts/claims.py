@@ -29,7 +29,7 @@ def read_waiting(now: datetime) -> list[Waiting]:
             *("pk", "alert_id", "news", "channel", "recipient", "audience", "due_at", "attempts"),
             *("in_doubt", "lease_until", "message_id", "digest", "alert__cause"),
             *("alert__severity", "alert__resolved_at", "alert__town_id", "alert__town__owner_id"),
-            *("alert__town__region", "alert__town__image"),
+            *("alert__town__region", "alert__town__image", "alert__town__fly_app"),
         )
     )
     openings = _openings({row["alert_id"] for row in rows if row["news"] == _NEWS.RESOLVED}, now)
@@ -51,6 +51,7 @@ def read_waiting(now: datetime) -> list[Waiting]:
             is_resolved=row["alert__resolved_at"] is not None,
             town=row["alert__town_id"],
             owner=row["alert__town__owner_id"],
+            app=row["alert__town__fly_app"] or "",
             region=row["alert__town__region"] or "",
             image=row["alert__town__image"] or "",
             opening=openings.get((row["alert_id"], row["channel"], row["recipient"])),

@@ -83,6 +83,7 @@ class Waiting:
     region: str
     image: str
     opening: Opening | None = None
+    app: str = ""
 
 
 class Line(NamedTuple):
@@ -139,7 +140,7 @@ def plan(
     """Decide about all that waits.
 
     `digests` says when the last digest of a line was first tried, `down` names the scopes whose
-    platform is down (fleet, region:ams, image:…).
+    platform is down (fleet, region:ams, image:…, app:…).
     """
     made = Plan([], defaultdict(list), [])
     again: dict[UUID, list[Waiting]] = defaultdict(list)
@@ -192,7 +193,7 @@ def covering(one: Waiting, down: Collection[str]) -> str:
     """The widest scope that is down and holds the delivery's town; nothing where none does."""
     if one.town is None or one.cause == COVERING:
         return ""
-    scopes = scopes_of(one.region, one.image)
+    scopes = scopes_of(one.region, one.image, one.app)
     return next((scope for scope in scopes if scope in down), "")
 
 

@@ -43,7 +43,8 @@ def choose_snapshot(run: Run) -> Outcome:
 
 def make_volume(run: Run) -> Outcome:
     """Make the throw-away volume, or adopt it if it was made but not saved."""
-    drill, fly = _drill(run), run.services.fly
+    drill = _drill(run)
+    fly = run.services.fly.of(drill.fly_app)
     if drill.result or drill.volume_id:
         return ended(drill) if drill.result else Done(drill.volume_id)
     name = addresses.drill_volume_name(drill.pk)
@@ -68,7 +69,8 @@ def make_volume(run: Run) -> Outcome:
 
 def make_machine(run: Run) -> Outcome:
     """Make the throw-away machine, or adopt it if it was made but not saved."""
-    drill, fly = _drill(run), run.services.fly
+    drill = _drill(run)
+    fly = run.services.fly.of(drill.fly_app)
     if drill.result or drill.machine_id:
         return ended(drill) if drill.result else Done(drill.machine_id)
     found = fly.list_machines(metadata={addresses.DRILL_METADATA: str(drill.pk)})
@@ -101,7 +103,7 @@ def await_restored(run: Run) -> Outcome:
     if drill.result:
         return ended(drill)
     report = run.services.sandbox.probe(
-        addresses.sandbox_address(run.town, drill.machine_id)
+        addresses.sandbox_address(run.town, drill.machine_id, drill.fly_app)
     ).report
     return drill_verdict.judge(run, drill, report)
 
@@ -140,7 +142,7 @@ def _removed(run: Run, remove: Callable[[Drill, Fly], bool], what: str) -> Outco
     """Wait until it is seen gone, but not for ever: a sweep goes on where this one stops."""
     drill = _drill(run)
     try:
-        if remove(drill, run.services.fly):
+        if remove(drill, run.services.fly.of(drill.fly_app)):
             return Done(f"the throw-away {what} is gone")
         outcome: Outcome = Wait(2, f"The throw-away {what} is going away.")
     except ServiceError as error:

@@ -95,7 +95,7 @@ def _corrupt(run: Run, drill: Drill, report: HealthReport, *, fell_back_to: str)
 def _fallen(run: Run, drill: Drill) -> Outcome | None:
     """Nothing answers: a machine that is gone or fell over won't answer later either."""
     try:
-        machine = run.services.fly.get_machine(drill.machine_id)
+        machine = run.services.fly.of(drill.fly_app).get_machine(drill.machine_id)
     except NotFound:
         return inconclusive(run, drill, "Fly has its throw-away machine no more (404).")
     if machine.state not in OVER:

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from towns import addresses
+from towns.apps_in_use import apps_in_use, ask_apps
 from towns.models import Drill, Town
 from towns.services import Fly, Services
 from towns.services.errors import NotFound, ServiceError
@@ -52,24 +53,24 @@ def remove_volume(drill: Drill, fly: Fly) -> bool:
 
 
 def clean_up(services: Services) -> Cleaned:
-    """Remove what drills that are over have left at Fly: two list calls, and what they show.
+    """Remove what drills that are over have left at Fly: two list calls an app, and what they show.
 
     A machine that appears late, from a worker that hung while it was made, is found by its mark
     although its drill counts as clean.
     """
-    fly, report = services.fly, Cleaned()
+    report = Cleaned()
     if not Drill.objects.exists():
         return report
-    machines = {
-        machine.id: found
-        for machine in fly.list_machines()
-        if (found := _drill_of(machine)) and machine.state != "destroyed"
-    }
-    volumes = {
-        volume.id: found
-        for volume in fly.list_volumes()
-        if (found := addresses.drill_of_volume(volume.name)) and volume.state != "destroyed"
-    }
+    answers = ask_apps(services, apps_in_use().apps, _marked)
+    machines, volumes = dict[str, UUID](), dict[str, UUID]()
+    for app, found in answers.items():
+        if not isinstance(found, ServiceError):
+            machines |= found[0]
+            volumes |= found[1]
+        elif len(answers) == 1:
+            raise found
+        else:
+            report.problems.append(f"app {app}: {found}")
     known = Drill.objects.exclude(operation__state=OperationState.OPEN)
     over = known.in_bulk({*machines.values(), *volumes.values()})
     for drill in known.filter(cleaned_at=None).order_by("began_at")[:AT_ONCE]:
@@ -81,9 +82,25 @@ def clean_up(services: Services) -> Cleaned:
     return report
 
 
+def _marked(fly: Fly, _app: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """The machines and the volumes of an app that carry the mark of a drill, and of which."""
+    machines = {
+        machine.id: found
+        for machine in fly.list_machines()
+        if (found := _drill_of(machine)) and machine.state != "destroyed"
+    }
+    volumes = {
+        volume.id: found
+        for volume in fly.list_volumes()
+        if (found := addresses.drill_of_volume(volume.name)) and volume.state != "destroyed"
+    }
+    return machines, volumes
+
+
 def _clean(drill: Drill, services: Services, report: Cleaned) -> None:
     try:
-        gone = remove_machine(drill, services.fly) and remove_volume(drill, services.fly)
+        fly = services.fly.of(drill.fly_app)
+        gone = remove_machine(drill, fly) and remove_volume(drill, fly)
     except ServiceError as error:
         report.problems.append(f"drill {drill.pk}: {error}")
         gone = False

@@ -32,7 +32,7 @@ def find_machine(run: Run) -> Machine | None:
     unless a newer one has taken its place: that one's work isn't on it, and it is fenced."""
     if run.town.machine_id:
         try:
-            machine = run.services.fly.get_machine(run.town.machine_id)
+            machine = run.fly.get_machine(run.town.machine_id)
             if machine.state not in GONE:
                 return machine
         except NotFound:
@@ -47,7 +47,7 @@ def find_machine(run: Run) -> Machine | None:
 
 
 def _newest_by_metadata(run: Run) -> Machine | None:
-    found = run.services.fly.list_machines(metadata={addresses.TOWN_METADATA: str(run.town.pk)})
+    found = run.fly.list_machines(metadata={addresses.TOWN_METADATA: str(run.town.pk)})
     living = [machine for machine in found if machine.state not in GONE]
     return max(living, key=_generation, default=None)
 
@@ -78,7 +78,7 @@ def ensure_machine(run: Run) -> Outcome:
     machine = _newest_by_metadata(run)
     if machine is None:
         try:
-            machine = run.services.fly.create_machine(_machine_spec(run))
+            machine = run.fly.create_machine(_machine_spec(run))
         except Conflict as error:
             if error.existing_id is None:
                 raise
@@ -90,7 +90,7 @@ def ensure_machine(run: Run) -> Outcome:
 
 
 def _adopt_namesake(run: Run, machine_id: str) -> Outcome:
-    machine = run.services.fly.get_machine(machine_id)
+    machine = run.fly.get_machine(machine_id)
     if machine.metadata.get(addresses.TOWN_METADATA) != str(run.town.pk):
         return Fail(
             f"Fly has a machine {machine_id} with this town's name that isn't ours. "
@@ -126,7 +126,7 @@ def start_machine(run: Run) -> Outcome:
         return Wait(1, f"Fly says {machine.state}.")
     if machine.state in RESTING:
         try:
-            run.services.fly.start_machine(machine.id)
+            run.fly.start_machine(machine.id)
         except CapacityError as error:
             return Retry(_no_room(run, error))
         return Done("asked Fly to start it")
@@ -156,7 +156,7 @@ def await_started(run: Run) -> Outcome:
     if (gone := volume_loss(run)) is not None:
         return lost(run, gone)
     try:
-        run.services.fly.start_machine(machine.id)
+        run.fly.start_machine(machine.id)
     except CapacityError as error:
         return Retry(_no_room(run, error))
     return Retry(f"The machine went to {machine.state} ({why}); it was started again.")
@@ -174,7 +174,7 @@ def volume_loss(run: Run) -> str | None:
     if not run.town.volume_id:
         return None
     try:
-        volume = run.services.fly.get_volume(run.town.volume_id)
+        volume = run.fly.get_volume(run.town.volume_id)
     except NotFound:
         return f"Fly has no volume {run.town.volume_id} any more (404)."
     if volume.state == "destroyed":
@@ -194,7 +194,7 @@ def stop_machine(run: Run, last_look: Callable[[Run], Outcome] | None = None) ->
         return Done(f"it was {machine.state}")
     if last_look is not None and not isinstance(seen := last_look(run), Done):
         return seen
-    run.services.fly.stop_machine(
+    run.fly.stop_machine(
         machine.id, signal="SIGTERM", timeout_seconds=settings.GASTOWN_STOP_TIMEOUT_SECONDS
     )
     run.remember(stop_asked_at=run.now.isoformat())
@@ -211,7 +211,7 @@ def await_stopped(run: Run) -> Outcome:
     asked = run.learned.get("stop_asked_at")
     late = asked is not None and age(run, asked) > settings.GASTOWN_STOP_TIMEOUT_SECONDS + 30
     if machine.state == "started" and (asked is None or late):
-        run.services.fly.stop_machine(
+        run.fly.stop_machine(
             machine.id, signal="SIGTERM", timeout_seconds=settings.GASTOWN_STOP_TIMEOUT_SECONDS
         )
         run.remember(stop_asked_at=run.now.isoformat())
@@ -241,11 +241,11 @@ def remove_machine(run: Run) -> Outcome:
     if not machine_id:
         return Done("there is none")
     try:
-        machine = run.services.fly.get_machine(machine_id)
+        machine = run.fly.get_machine(machine_id)
         if machine.state == "destroyed":
             return Done(f"{machine_id} is gone")
         if machine.state != "destroying":
-            run.services.fly.destroy_machine(machine_id, force=True)
+            run.fly.destroy_machine(machine_id, force=True)
     except NotFound:
         return Done(f"{machine_id} is gone")
     return going(run, f"Machine {machine_id}")

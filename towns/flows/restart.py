@@ -46,7 +46,7 @@ def restart_machine(run: Run) -> Outcome:
         return Wait(1, f"Fly says {machine.state}.")
     asked = run.learned.get("restart_asked_at")
     if asked is None or age(run, asked) > RESTART_TIMEOUT_SECONDS + 30:
-        run.services.fly.restart_machine(machine.id, timeout_seconds=RESTART_TIMEOUT_SECONDS)
+        run.fly.restart_machine(machine.id, timeout_seconds=RESTART_TIMEOUT_SECONDS)
         run.remember(restart_asked_at=run.now.isoformat())
     return Wait(1, "Fly restarts it.")
 

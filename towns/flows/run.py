@@ -7,9 +7,10 @@ from typing import Any
 from django.db import transaction
 
 from towns import history
+from towns.fly_apps import app_of
 from towns.models import Operation, Town
 from towns.rows import reload_row, update_row
-from towns.services import Services
+from towns.services import Fly, Services
 from towns.words import OperationState
 
 
@@ -29,6 +30,11 @@ class Run:
     def now(self) -> datetime:
         """The present time."""
         return self.services.clock.now()
+
+    @property
+    def fly(self) -> Fly:
+        """Fly, asked in the app that the town's machine and volume are in."""
+        return self.services.fly.of(app_of(self.town))
 
     @property
     def actor(self) -> history.Actor:

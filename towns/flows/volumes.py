@@ -8,6 +8,7 @@ from towns import addresses
 from towns.flows.machines import going
 from towns.flows.outcome import Done, Outcome, Wait
 from towns.flows.run import Run
+from towns.fly_apps import app_of
 from towns.services.errors import NotFound
 from towns.services.fly import Volume, VolumeSpec
 
@@ -23,11 +24,13 @@ def ensure_volume(run: Run) -> Outcome:
         "" if run.learned.get("needs_volume") else town.volume_id
     )
     if kept:
-        run.services.fly.get_volume(kept)
+        run.fly.get_volume(kept)
         if town.volume_id != kept:
             run.save_town(volume_id=kept)
         return Done(f"{kept} is there")
-    volume = _newest_by_name(run) or run.services.fly.create_volume(_volume_spec(run))
+    if town.fly_app != (app := app_of(town)):
+        run.save_town(fly_app=app)
+    volume = _newest_by_name(run) or run.fly.create_volume(_volume_spec(run))
     run.remember(volume_id=volume.id)
     run.save_town(volume_id=volume.id)
     return Done(volume.id)
@@ -41,9 +44,7 @@ def _newest_by_name(run: Run) -> Volume | None:
 def _by_name(run: Run) -> list[Volume]:
     name = addresses.volume_name(run.town)
     usable = [
-        volume
-        for volume in run.services.fly.list_volumes()
-        if volume.name == name and not volume.going_away
+        volume for volume in run.fly.list_volumes() if volume.name == name and not volume.going_away
     ]
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(usable, key=lambda one: (one.created_at or never, one.id), reverse=True)
@@ -69,17 +70,17 @@ def remove_volume(run: Run) -> Outcome:
         run.save_town(volume_id=named[0].id)
     for unsaved in named:
         if unsaved.id != run.town.volume_id:
-            run.services.fly.destroy_volume(unsaved.id)
+            run.fly.destroy_volume(unsaved.id)
             return Wait(2, f"Volume {unsaved.id}, which was never used, is going away.")
     volume_id = run.town.volume_id
     if not volume_id:
         return Done("there is none")
     try:
-        volume = run.services.fly.get_volume(volume_id)
+        volume = run.fly.get_volume(volume_id)
         if volume.state == "destroyed":
             return Done(f"{volume_id} is gone")
         if not volume.going_away:
-            run.services.fly.destroy_volume(volume_id)
+            run.fly.destroy_volume(volume_id)
     except NotFound:
         return Done(f"{volume_id} is gone")
     return going(run, f"Volume {volume_id}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from towns.facts import idle_facts
+from towns.fly_apps import app_of, presumed
 from towns.management.base import table
 from towns.models import Drill, Operation, Town
 from towns.policy import awake_because, idle_stop_at, is_held
@@ -42,6 +43,7 @@ def town_lines(town: Town, now: datetime, drill: Drill | None = None) -> list[st
         ("last backup", f"{ago(town.last_backup_at, now)} {town.last_snapshot}"),
         ("last drill", _drilled(drill, now)),
         ("disk", used(town.figure("disk_used"), town.figure("disk_total"))),
+        ("Fly app", presumed(app_of(town))),
         ("machine", f"{town.machine_id or 'none'} in {town.region}"),
         ("volume", town.volume_id or "none"),
         ("can be restored until", utc(town.restore_until) if town.restore_until else ""),

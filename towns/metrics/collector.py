@@ -38,7 +38,7 @@ from towns.words import DesiredState, Status
 
 COUNTERS = {
     "gastown_operations": ("Operations that ended.", ("kind", "outcome")),
-    "gastown_fly_calls": ("Calls to Fly's Machines API.", ("action", "result")),
+    "gastown_fly_calls": ("Calls to Fly's Machines API.", ("app", "action", "result")),
     "gastown_r2_calls": ("Calls to R2.", ("action", "result")),
     "gastown_probes": ("Sandboxes asked for their health.", ("result",)),
 }

@@ -30,6 +30,13 @@ class Drill(models.Model):
     bytes = models.BigIntegerField(null=True)
     began_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, help_text="When the result was known.")
+    fly_app = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The Fly app that its machine and volume are in.",
+    )
     machine_id = models.CharField(max_length=32, blank=True, help_text="Throw-away.")
     volume_id = models.CharField(max_length=40, blank=True, help_text="Throw-away.")
     cleaned_at = models.DateTimeField(

@@ -26,6 +26,13 @@ class Orphan(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     fly_id = models.CharField("id at Fly", max_length=40, unique=True)
+    fly_app = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The Fly app that it is in.",
+    )
     kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in ThingKind])
     cause = models.CharField(max_length=16, choices=[(c.value, CAUSES[c]) for c in Cause])
     state = models.CharField(max_length=10, choices=State, default=State.REPORTED)

@@ -57,6 +57,13 @@ class Town(models.Model):
         max_length=16, blank=True, choices=[(s.value, s.value) for s in StopReason if s.value]
     )
 
+    fly_app = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",  # a process of the version before knows nothing of it
+        help_text="The Fly app that its machine and volume are in.",
+    )
     machine_id = models.CharField(max_length=32, blank=True)
     volume_id = models.CharField(max_length=40, blank=True)
     generation = models.PositiveIntegerField(default=1)

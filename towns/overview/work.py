@@ -131,10 +131,11 @@ def read_platforms() -> list[Platform]:
 def _fly(sweep: Sweep | None) -> Platform:
     if sweep is None:
         return Platform("Fly", None, "not asked yet", None)
-    blind, note = sweep.summary.get("blind", False), sweep.summary.get("note", "")
-    return Platform(
-        "Fly", not blind, (note or "no list") if blind else "answers", sweep.finished_at
-    )
+    summary = sweep.summary
+    blind, note = summary.get("blind", False), summary.get("note", "")
+    silent = summary.get("blind_apps", []) if not blind else []
+    told = (note or "no list") if blind or silent else "answers"
+    return Platform("Fly", not (blind or silent), told, sweep.finished_at)
 
 
 def _r2(sweep: Sweep | None) -> Platform:

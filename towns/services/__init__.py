@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
-from .protocols import R2, Clock, Fly, Sandbox
+from .protocols import R2, Clock, Fly, FlyApps, Sandbox
 from .results import OnResult
 
-__all__ = ["R2", "Clock", "Fly", "Sandbox", "Services", "SystemClock", "default_services"]
+__all__ = [
+    "R2",
+    "Clock",
+    "Fly",
+    "FlyApps",
+    "Sandbox",
+    "Services",
+    "SystemClock",
+    "default_services",
+]
 
 
 class SystemClock:
@@ -29,7 +38,7 @@ class Services:
     """Everything from outside that flows and sweeps use."""
 
     clock: Clock
-    fly: Fly
+    fly: FlyApps
     sandbox: Sandbox
     r2: R2
     rng: random.Random
@@ -48,12 +57,18 @@ def default_services() -> Services:
     from towns.metrics.store import tally
 
     # The values and errors of this package are used where boto3 and requests aren't wanted.
-    from .fly import FlyClient, FlyConfig
+    from .fly_apps import FlyAppsClient
+    from .fly_types import FlyConfig
     from .r2 import R2Client, R2Config
     from .sandbox import SandboxClient
 
     def counts(name: str) -> OnResult:
         return lambda action, result: tally.add(name, action=action, result=result)
+
+    def counts_of(app: str) -> OnResult:
+        return lambda action, result: tally.add(
+            "gastown_fly_calls", app=app, action=action, result=result
+        )
 
     def probed(results: Counter[str]) -> None:
         for result, probes in results.items():
@@ -72,7 +87,11 @@ def default_services() -> Services:
     )
     return Services(
         clock=SystemClock(),
-        fly=FlyClient(fly, limiter=SharedBuckets(), on_result=counts("gastown_fly_calls")),
+        fly=FlyAppsClient(
+            fly,
+            limiter=SharedBuckets(),
+            on_result=counts_of,
+        ),
         sandbox=SandboxClient(
             timeout_seconds=settings.GASTOWN_PROBE_TIMEOUT_SECONDS,
             on_results=probed,

@@ -1,4 +1,4 @@
-"""Fly's Machines API for our one app: machines and volumes (fly.md).
+"""Fly's Machines API for one app: machines and volumes (fly.md).
 
 Every method raises the errors of `errors.py`: RateLimited without asking Fly when we ask too
 often, Unavailable when nothing is known, Misconfigured when our token or app name is wrong. None

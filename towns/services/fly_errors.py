@@ -108,6 +108,15 @@ def unknown_app(app: str) -> Misconfigured:
     )
 
 
+def guessed_app(doing: str, app: str) -> Rejected:
+    """It isn't in the app that was asked, which may be the wrong one of several."""
+    return Rejected(
+        f"Fly answered 404 to “{doing}” in app {app}, which proves nothing: which of the apps of "
+        "GASTOWN_FLY_APP_NAME it is in was never recorded. Name the app of before among them; the "
+        "next reconcile sweep records where it is."
+    )
+
+
 def unset(setting: str, meaning: str) -> Misconfigured:
     """A setting that is needed to ask Fly at all is empty."""
     return Misconfigured(f"{setting} is not set. Set it to {meaning}.")

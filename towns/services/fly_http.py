@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, InvalidHeader, InvalidURL
 
 from .errors import Misconfigured, NotFound, RateLimited, Rejected, ServiceError, Unavailable
-from .fly_errors import Refusal, error_of, read_refusal, unknown_app, unset
+from .fly_errors import Refusal, error_of, guessed_app, read_refusal, unknown_app, unset
 from .fly_types import FlyConfig
 from .limits import RateLimiter
 from .results import OnResult, ignore
@@ -214,6 +214,8 @@ class FlyHttp:
             self._see_app()
         except Misconfigured as error:
             return error
+        if call.absent_is_proof and self._config.guessed:
+            return guessed_app(call.doing, self._config.app)
         if call.absent_is_proof:
             request = f", request {refusal.request_id}" if refusal.request_id else ""
             return NotFound(_ABSENT_TEXT.format(what=call.what, request=request))

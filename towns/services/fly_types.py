@@ -29,6 +29,8 @@ class FlyConfig:
     app: str
     connect_timeout: float = 3.05
     read_timeout: float = 15.0
+    guessed: bool = False
+    """Whether the app is only presumed, one of several: then its 404 proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Known(NamedTuple):
     """What the row of a town says that decides what a check of it changes."""
 
     pk: UUID
+    fly_app: str
     machine_id: str
     region: str
     image: str
@@ -90,8 +91,9 @@ def store_calm(seen: Sequence[Calm], tally: Tally, *, slot: datetime | None, now
             "last_backup_at": [_backup_at(one, now) for one in seen],
         },
     )
-    for (region, image), towns in Counter((o.known.region, o.known.image) for o in seen).items():
-        tally.count_well(region, image, towns)
+    alike_towns = Counter((o.known.region, o.known.image, o.known.fly_app) for o in seen)
+    for (region, image, app), towns in alike_towns.items():
+        tally.count_well(region, image, app, towns)
 
 
 def _checks(seen: Sequence[Calm], now: datetime) -> Iterator[tuple[Any, ...]]:

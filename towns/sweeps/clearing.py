@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from towns import history
 from towns.drift import Thing, ThingKind
+from towns.fly_apps import app_of
 from towns.models import Operation, Orphan, Town
 from towns.orphan_policy import Backing, Cause, why_kept
 from towns.services.errors import NotFound, ServiceError
@@ -72,7 +73,7 @@ def _clear(orphan: Orphan, things: Mapping[str, Thing], scene: Scene, *, room: i
             raise Withheld(scene.frozen)
         _verify(orphan, things[orphan.fly_id], scene)
         if not scene.dry_run:
-            _destroy(orphan, scene)
+            _destroy(orphan, things[orphan.fly_id].app, scene)
     except (Withheld, NotSure) as error:
         return _withhold(orphan, str(error), scene)
     except ServiceError as error:
@@ -89,7 +90,7 @@ def _withhold(orphan: Orphan, why: str, scene: Scene) -> Cleared:
 def _verify(orphan: Orphan, listed: Thing, scene: Scene) -> None:
     """Raise Withheld unless nobody needs it: by Fly now, by the backups, and by our rows, which
     are asked last, just before it is destroyed."""
-    now = _look(orphan, scene)
+    now = _look(listed, scene)
     if now is None:
         raise Withheld("It is gone already.")
     if now.going:
@@ -110,12 +111,12 @@ def _verify(orphan: Orphan, listed: Thing, scene: Scene) -> None:
         raise Withheld(OTHERWISE)
 
 
-def _look(orphan: Orphan, scene: Scene) -> Thing | None:
-    if orphan.kind == ThingKind.MACHINE:
-        machine = scene.look.machine(orphan.fly_id)
-        return machine_thing(machine) if machine is not None else None
-    volume = scene.look.volume(orphan.fly_id)
-    return volume_thing(volume) if volume is not None else None
+def _look(listed: Thing, scene: Scene) -> Thing | None:
+    if listed.kind == ThingKind.MACHINE:
+        machine = scene.look.machine(listed.app, listed.id)
+        return machine_thing(machine, listed.app) if machine is not None else None
+    volume = scene.look.volume(listed.app, listed.id)
+    return volume_thing(volume, listed.app) if volume is not None else None
 
 
 def _backing(orphan: Orphan, scene: Scene) -> Backing:
@@ -130,7 +131,7 @@ def _backing(orphan: Orphan, scene: Scene) -> Backing:
         return Backing(None)
     if town.status == Status.DESTROYED:
         return _final_backing(town, scene)
-    if not town.volume_id or scene.look.volume(town.volume_id) is None:
+    if not town.volume_id or scene.look.volume(app_of(town), town.volume_id) is None:
         raise Withheld("The town's own volume is gone: this one may be all there is.")
     newest = scene.services.r2.newest_verified(live_prefix(str(town.pk)))
     since = max(filter(None, (orphan.confirmed_at, _rebuilt_at(town))), default=scene.now)
@@ -172,7 +173,7 @@ def _as_read(orphan: Orphan) -> QuerySet[Orphan]:
     )
 
 
-def _destroy(orphan: Orphan, scene: Scene) -> None:
+def _destroy(orphan: Orphan, app: str, scene: Scene) -> None:
     """Note it, if staff still want it so, then tell Fly. Repeating it is harmless; it is gone when
     Fly says 404."""
     now = scene.now
@@ -187,10 +188,11 @@ def _destroy(orphan: Orphan, scene: Scene) -> None:
             reason=f"{orphan} is destroyed, as {orphan.confirmed_by} confirmed. {orphan.reason}",
             data={"rule": "confirmed orphan", "fly_id": orphan.fly_id, "cause": orphan.cause},
         )
+    fly = scene.services.fly.of(app)
     try:
         if orphan.kind == ThingKind.MACHINE:
-            scene.services.fly.destroy_machine(orphan.fly_id, force=orphan.cause == Cause.DRILL)
+            fly.destroy_machine(orphan.fly_id, force=orphan.cause == Cause.DRILL)
         else:
-            scene.services.fly.destroy_volume(orphan.fly_id)
+            fly.destroy_volume(orphan.fly_id)
     except NotFound:
         return

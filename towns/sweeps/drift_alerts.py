@@ -8,6 +8,7 @@ from uuid import UUID
 from towns import alerts
 from towns.alerts.opening import new_alert
 from towns.drift import Drift, DriftKind
+from towns.fly_apps import app_of
 from towns.models import Alert, Town
 from towns.sweeps.repair_scene import Handled, Scene
 from towns.sweeps.second_look import NotSure, SecondLook
@@ -71,12 +72,18 @@ def _reported(drift: Drift) -> Handled:
 def _disproof(drift: Drift, look: SecondLook) -> str:
     """Why a drift isn't one after all; nothing when it is. Only a 404 proves absence."""
     town = drift.town
-    if drift.kind == DriftKind.GONE and (machine := look.machine(town.machine_id)) is not None:
+    if (
+        drift.kind == DriftKind.GONE
+        and (machine := look.machine(town.app, town.machine_id)) is not None
+    ):
         return f"Fly still has machine {machine.id} ({machine.state})"
-    if drift.kind == DriftKind.VOLUME_GONE and (volume := look.volume(town.volume_id)) is not None:
+    if (
+        drift.kind == DriftKind.VOLUME_GONE
+        and (volume := look.volume(town.app, town.volume_id)) is not None
+    ):
         return f"Fly still has volume {volume.id} ({volume.state})"
     if drift.kind == DriftKind.UNRECORDED and drift.thing is not None:
-        return "" if look.machine(drift.thing.id) is not None else "it is gone"
+        return "" if look.machine(drift.thing.app, drift.thing.id) is not None else "it is gone"
     return ""
 
 
@@ -120,10 +127,11 @@ def _is_over(alert: Alert, look: SecondLook) -> bool:
     own machine."""
     if alert.cause != DriftKind.TWIN:
         return True
-    twins = alert.data.get("machines", [])
+    twins, apps = alert.data.get("machines", []), alert.data.get("apps", {})
+    app = app_of(alert.town) if alert.town is not None else ""
     own = set(Town.objects.filter(machine_id__in=twins).values_list("machine_id", flat=True))
     try:
-        return all(one in own or look.machine(one) is None for one in twins)
+        return all(one in own or look.machine(apps.get(one, app), one) is None for one in twins)
     except NotSure:
         return False
 
@@ -139,5 +147,9 @@ def _alert(drifts: Sequence[Drift], now: datetime) -> Alert:
         now=now,
     )
     if first.kind == DriftKind.TWIN:
-        alert.data = {"machines": [one.thing.id for one in drifts if one.thing is not None]}
+        twins = [one.thing for one in drifts if one.thing is not None]
+        alert.data = {
+            "machines": [one.id for one in twins],
+            "apps": {one.id: one.app for one in twins},
+        }
     return alert

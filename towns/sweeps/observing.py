@@ -21,7 +21,9 @@ class DueTown(NamedTuple):
     """What a sweep needs to know of a town to ask it: a fleet has many."""
 
     pk: UUID
+    fly_app: str
     machine_id: str
+    volume_id: str
     region: str
     key_version: int
 

@@ -13,6 +13,7 @@ from towns import alerts
 from towns.automation import FLEET
 from towns.bulk import update_rows
 from towns.drift import Lists, Thing, TownRow
+from towns.fly_apps import app_of, presumed
 from towns.models import Alert, Operation, Orphan, Town
 from towns.models.orphan import OPEN_STATES
 from towns.orphan_policy import Cause, Verdict, judge_drill, judge_orphan
@@ -24,6 +25,7 @@ from towns.words import OperationState
 
 BATCH = 500
 _FACTS = (
+    "fly_app",
     "kind",
     "cause",
     "town_id",
@@ -130,6 +132,8 @@ def keep_list(
     for orphan in missing:
         if orphan.fly_id in orphans or orphan.fly_id in undecided:
             continue
+        if presumed(orphan.fly_app) not in lists.apps:
+            continue  # unknown is not gone
         listed = orphan.fly_id in lists.machines or orphan.fly_id in lists.volumes
         if listed or orphan.fly_id in recorded:
             _end(orphan, Orphan.State.CLEARED, now)
@@ -164,6 +168,7 @@ def _store(orphans: dict[str, Judged], now: datetime) -> None:
 
 def _fill(orphan: Orphan, judged: Judged, now: datetime) -> Orphan:
     thing, verdict = judged.thing, judged.verdict
+    orphan.fly_app = thing.app
     orphan.kind, orphan.cause = thing.kind.value, str(verdict.cause)
     orphan.town_id = judged.town.id if judged.town else None
     orphan.name, orphan.region, orphan.size_gb = thing.name[:80], thing.region, thing.size_gb
@@ -180,8 +185,8 @@ def _is_gone(orphan: Orphan, scene: Scene) -> bool:
     """Only a 404 proves it."""
     try:
         if orphan.kind == "machine":
-            return scene.look.machine(orphan.fly_id) is None
-        return scene.look.volume(orphan.fly_id) is None
+            return scene.look.machine(orphan.fly_app, orphan.fly_id) is None
+        return scene.look.volume(orphan.fly_app, orphan.fly_id) is None
     except NotSure:
         return False
 
@@ -196,17 +201,21 @@ def _end(orphan: Orphan, state: Orphan.State, now: datetime) -> None:
 def settle_old_volumes(lists: Lists, scene: Scene) -> None:
     """Close the alerts about old volumes that somebody destroyed at Fly before they were ever
     listed here: nothing else would."""
-    for alert in Alert.objects.filter(cause=Cause.OLD_VOLUME, resolved_at=None):
+    standing = Alert.objects.filter(cause=Cause.OLD_VOLUME, resolved_at=None)
+    for alert in standing.select_related("town"):
         volume_id = alert.data.get("volume_id", "")
-        if not volume_id or volume_id in lists.volumes:
+        if not volume_id or volume_id in lists.volumes or alert.town is None:
+            continue
+        app = app_of(alert.town)
+        if presumed(app) not in lists.apps:
             continue
         if Orphan.objects.filter(fly_id=volume_id, state=Orphan.State.REPORTED).exists():
             continue
         try:
-            gone = scene.look.volume(volume_id) is None
+            gone = scene.look.volume(app, volume_id) is None
         except NotSure:
-            return
-        if gone and alert.town is not None:
+            continue
+        if gone:
             _close_old_volume_alert(alert.town, f"volume {volume_id} is gone", scene.now)
 
 

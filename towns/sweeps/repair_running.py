@@ -31,7 +31,7 @@ def should_run(drifts: Sequence[Drift], scene: Scene, probed: Counter[str]) -> l
     for drift in drifts:
         try:
             with about(town=drift.town.id):
-                machine = scene.look.machine(drift.town.machine_id)
+                machine = scene.look.machine(drift.town.app, drift.town.machine_id)
         except NotSure as error:
             handled.append(Handled(drift, "unsure", str(error)))
             continue
@@ -141,5 +141,5 @@ def _by_scope(drifts: Iterable[Drift]) -> Counter[str]:
         scope
         for one in drifts
         if not one.town.counted_out
-        for scope in automation.scopes_of(one.town.region, one.town.image)
+        for scope in automation.scopes_of(one.town.region, one.town.image, one.town.app)
     )

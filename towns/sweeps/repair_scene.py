@@ -84,7 +84,7 @@ def scopes_awake(row: TownRow) -> list[str]:
     """The breakers that a town which should run is counted under; none for one that sleeps."""
     if row.status not in ACTIVE or not row.machine_id:
         return []
-    return automation.scopes_of(row.region, row.image)
+    return automation.scopes_of(row.region, row.image, row.app)
 
 
 def by_kind(drifts: Iterable[Drift]) -> defaultdict[str, list[Drift]]:

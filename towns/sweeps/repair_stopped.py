@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from towns import actions, history
-from towns.drift import Drift, may_stop_twin
+from towns.drift import Drift, Thing, may_stop_twin
 from towns.logs import about
 from towns.models import LifecycleEvent
 from towns.services.errors import ServiceError
@@ -29,7 +29,7 @@ def should_sleep(drifts: Sequence[Drift], scene: Scene) -> list[Handled]:
         held = None if drift.town.idle_stopped else why_not(drift.town, scene, breakers=True)
         try:
             with about(town=drift.town.id):
-                machine = scene.look.machine(drift.town.machine_id)
+                machine = scene.look.machine(drift.town.app, drift.town.machine_id)
         except NotSure as error:
             handled.append(Handled(drift, "unsure", str(error)))
             continue
@@ -92,20 +92,21 @@ def stop_twins(drifts: Sequence[Drift], scene: Scene) -> list[Handled]:
         assert drift.thing is not None
         try:
             with about(town=drift.town.id):
-                handled.append(_stop_twin(drift, drift.thing.id, scene))
+                handled.append(_stop_twin(drift, drift.thing, scene))
         except (NotSure, ServiceError) as error:
             handled.append(Handled(drift, "unsure", str(error)))
     return handled
 
 
-def _stop_twin(drift: Drift, twin_id: str, scene: Scene) -> Handled:
-    twin = scene.look.machine(twin_id)
-    if twin is None or (thing := machine_thing(twin)).town != drift.town.id or thing.going:
+def _stop_twin(drift: Drift, listed: Thing, scene: Scene) -> Handled:
+    twin_id, app = listed.id, listed.app
+    twin = scene.look.machine(app, twin_id)
+    if twin is None or (thing := machine_thing(twin, app)).town != drift.town.id or thing.going:
         return Handled(drift, "none", "at a second look it is gone, or another town's")
-    own = scene.look.machine(drift.town.machine_id)
+    own = scene.look.machine(drift.town.app, drift.town.machine_id)
     if own is None:
         return Handled(drift, "report", "the town's own machine is gone")
-    if why := may_stop_twin(drift.town, thing, machine_thing(own)):
+    if why := may_stop_twin(drift.town, thing, machine_thing(own, drift.town.app)):
         return Handled(drift, "report", why)
     if (held := why_not(drift.town, scene)) is not None:
         return Handled(drift, "report", held)
@@ -123,7 +124,7 @@ def _stop_twin(drift: Drift, twin_id: str, scene: Scene) -> Handled:
             reason=f"Two machines of it run; {twin_id} is of an older generation and is stopped.",
             data={"rule": "drift", "twin": twin_id, "generation": thing.generation},
         )
-    scene.services.fly.stop_machine(
+    scene.services.fly.of(app).stop_machine(
         twin_id, signal="SIGTERM", timeout_seconds=settings.GASTOWN_STOP_TIMEOUT_SECONDS
     )
     return Handled(drift, "stop", "both ran, and this one is of an older generation")

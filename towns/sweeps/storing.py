@@ -88,6 +88,7 @@ def _store_rest(
             judgement,
             region=town.region,
             image=town.image,
+            app=town.fly_app,
             failing=town.consecutive_failures > 0,
         )
         event = apply_check(town, check, one.probe.report, rules, flaps, now)

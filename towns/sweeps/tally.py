@@ -1,6 +1,7 @@
 """What a sweep counts: results, and for each breaker's scope how many fail."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,21 +23,23 @@ class Tally:
         known = self.results[CheckResult.OK.value] + self.results[CheckResult.FAILED.value]
         return self.results[CheckResult.UNKNOWN.value] > 0 and not known
 
-    def count(self, judgement: Judgement, *, region: str, image: str, failing: bool) -> None:
+    def count(
+        self, judgement: Judgement, *, region: str, image: str, app: str, failing: bool
+    ) -> None:
         """Count a town's check; `failing`: it failed before."""
         self.results[judgement.result.value] += 1
         if judgement.result == CheckResult.UNKNOWN:
             return
         fails = judgement.result == CheckResult.FAILED
-        self._add(region, image, Share(1, int(fails and not failing), int(fails)))
+        self._add(scopes_of(region, image, app), Share(1, int(fails and not failing), int(fails)))
 
-    def count_well(self, region: str, image: str, towns: int) -> None:
+    def count_well(self, region: str, image: str, app: str, towns: int) -> None:
         """Count that many good checks of towns that did not fail before."""
         self.results[CheckResult.OK.value] += towns
-        self._add(region, image, Share(towns))
+        self._add(scopes_of(region, image, app), Share(towns))
 
-    def _add(self, region: str, image: str, share: Share) -> None:
-        for scope in scopes_of(region, image):
+    def _add(self, scopes: Iterable[str], share: Share) -> None:
+        for scope in scopes:
             self.shares[scope] += share
 
     def as_json(self) -> dict[str, Any]:

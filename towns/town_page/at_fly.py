@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from towns.fly_apps import app_of
 from towns.models import Town
 from towns.readable import size, utc
 from towns.services.errors import NotFound, ServiceError
 from towns.services.fly_types import Machine, Volume
-from towns.services.protocols import Fly
+from towns.services.protocols import FlyApps
 
 _GB = 10**9
 
@@ -22,13 +23,18 @@ class Described:
     told: str = ""
 
 
-def ask_fly(town: Town, fly: Fly) -> list[Described]:
+def ask_fly(town: Town, apps: FlyApps) -> list[Described]:
     """The machine and the volume, with at most one call each. Never raises for what Fly does."""
+
+    def machine() -> Iterable[tuple[str, str]]:
+        return _of_machine(apps.of(app_of(town)).get_machine(town.machine_id))
+
+    def volume() -> Iterable[tuple[str, str]]:
+        return _of_volume(apps.of(app_of(town)).get_volume(town.volume_id))
+
     return [
-        _described(
-            "Machine", town.machine_id, lambda: _of_machine(fly.get_machine(town.machine_id))
-        ),
-        _described("Volume", town.volume_id, lambda: _of_volume(fly.get_volume(town.volume_id))),
+        _described("Machine", town.machine_id, machine),
+        _described("Volume", town.volume_id, volume),
     ]
 
 

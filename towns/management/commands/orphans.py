@@ -85,6 +85,7 @@ class Command(OpsCommand):
                 "cause": one.cause,
                 "state": one.state,
                 "town": str(one.town) if one.town else None,
+                "fly_app": one.fly_app or None,
                 "region": one.region,
                 "size_gb": one.size_gb,
                 "made_at": one.made_at,

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from towns.management.base import FAILED, OpsCommand
 from towns.services import default_services
+from towns.sweeps.comparison import told
 from towns.sweeps.listing import count_living
 from towns.sweeps.reconcile import ReconcileReport, sweep_reconcile
 from towns.sweeps.repair_scene import Handled
@@ -50,6 +51,9 @@ class Command(OpsCommand):
         if report.refused:
             self.stderr.write(report.refused)
             raise SystemExit(FAILED)
+        if report.unknown:
+            self.stderr.write(told(report.unknown))
+            raise SystemExit(FAILED)
         if report.unhandled:
             self.stderr.write(f"{report.unhandled} drifts could not be looked at: it is unknown.")
             raise SystemExit(FAILED)
@@ -65,6 +69,7 @@ def _document(report: ReconcileReport) -> dict[str, Any]:
         "held": [one.as_json(now) for one in report.judged if not one.is_orphan],
         "destroyed": [one.as_json() for one in report.cleared],
         "refused": report.refused,
+        "unknown_apps": report.unknown,
         "note": report.note,
     }
 
