@@ -14,7 +14,8 @@ from tests.world import World
 from tests.world.asking import ask, ask_and_settle
 from towns import tasks
 from towns.flows import slots
-from towns.models import Drill, DriverSlot, HealthCheck, HealthHour, Sweep, Town
+from towns.models import Drill, HealthCheck, HealthHour, Sweep, TaskSlot, Town
+from towns.task_slots import this_host
 from towns.words import OperationKind
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,8 @@ def world() -> World:
 def queue(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What was enqueued."""
     found: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tasks, "async_task", lambda *call: found.append(call))
+    for module in ("towns.tasks", "django_q.tasks"):
+        monkeypatch.setattr(f"{module}.async_task", lambda *call: found.append(call))
     return found
 
 
@@ -141,7 +143,7 @@ def test_only_so_many_tasks_drive_at_once(
     monkeypatch.setattr(slots, "call_driver", lambda: None)
     tasks.drive()
     assert len(driven) == settings.GASTOWN_DRIVERS
-    assert DriverSlot.objects.count() == settings.GASTOWN_DRIVERS
+    assert TaskSlot.objects.count() == settings.GASTOWN_DRIVERS
 
 
 def test_a_killed_tasks_slot_is_free_again_when_its_time_is_over(
@@ -152,15 +154,29 @@ def test_a_killed_tasks_slot_is_free_again_when_its_time_is_over(
     monkeypatch.setattr(slots, "call_driver", lambda: None)
     for number in range(settings.GASTOWN_DRIVERS):
         until = NOW + timedelta(seconds=40)
-        DriverSlot.objects.create(number=number, holder="killed", until=until)
+        TaskSlot.objects.create(
+            kind="drive", host=this_host(), number=number, holder="killed", until=until
+        )
     assert tasks.drive() == 0
     fleet.clock.advance(41)
     assert tasks.drive() == 1
 
 
+def test_another_hosts_drivers_take_no_slot_of_this_one(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_operation(make_town(), OperationKind.BACKUP)
+    monkeypatch.setattr(slots, "drive", lambda *_, **__: 1)
+    monkeypatch.setattr(slots, "call_driver", lambda: None)
+    until = NOW + timedelta(seconds=40)
+    for number in range(settings.GASTOWN_DRIVERS):
+        TaskSlot.objects.create(kind="drive", host="another", number=number, until=until)
+    assert tasks.drive() == 1
+
+
 def test_with_nothing_due_nothing_is_driven(fleet: FakeFleet) -> None:
     assert tasks.drive() == 0
-    assert not DriverSlot.objects.exists()
+    assert not TaskSlot.objects.exists()
 
 
 def test_history_is_prepared_and_pruned(

@@ -1,6 +1,7 @@
 """Where a town's sandbox answers, what it is called at Fly, and what its machine is given."""
 
 from collections.abc import Mapping
+from typing import Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -21,20 +22,33 @@ _DRILL_NAME = "gastown-drill-"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def sandbox_address(town: Town, machine_id: str | None = None) -> SandboxAddress:
+class Addressed(Protocol):
+    """What must be known of a town to ask its sandbox: its row, or a part of it."""
+
+    @property
+    def pk(self) -> UUID: ...
+    @property
+    def machine_id(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def key_version(self) -> int: ...
+
+
+def sandbox_address(town: Addressed, machine_id: str | None = None) -> SandboxAddress:
     """The address and key of a town's sandbox, on its machine or on another one of its own."""
-    machine_id = machine_id or town.machine_id
+    machine_id, town_id = machine_id or town.machine_id, str(town.pk)
     return SandboxAddress(
-        town_id=str(town.pk),
+        town_id=town_id,
         machine_id=machine_id,
         url=sandbox_url(
             settings.GASTOWN_SANDBOX_URL,
             machine_id=machine_id,
             app=settings.GASTOWN_FLY_APP_NAME,
-            town_id=str(town.pk),
+            town_id=town_id,
             region=town.region,
         ),
-        key=town_key(town),
+        key=sandbox_key(settings.GASTOWN_INTERNAL_API_SECRET, town_id, town.key_version),
     )
 
 

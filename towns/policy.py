@@ -170,7 +170,13 @@ def _has_evidence(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
 
 def is_connected(facts: IdleFacts, now: datetime, rules: IdleRules) -> bool:
     """Whether an open WebSocket holds the town awake."""
-    seen, message = facts.websocket_seen_at, facts.websocket_message_at
+    return is_open(facts.websocket_seen_at, facts.websocket_message_at, now, rules)
+
+
+def is_open(
+    seen: datetime | None, message: datetime | None, now: datetime, rules: IdleRules
+) -> bool:
+    """Whether a WebSocket counts that was last seen and last used then."""
     if seen is None or message is None:
         return False
     return now - seen < rules.connection and now - message < rules.silent

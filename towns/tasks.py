@@ -14,10 +14,9 @@ from towns import alerts
 from towns.bulk_work import working
 from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
-from towns.models import SweepChunk
 from towns.replay import runs
 from towns.services import default_services
-from towns.sweeps import backups, health, idle, reconcile
+from towns.sweeps import backups, health, idle, reconcile, turns
 from towns.sweeps.slots import slot_of
 from towns.upkeep import prune
 from towns.webhooks import deliver
@@ -39,25 +38,23 @@ def bulk_work() -> int:
 
 
 def sweep_health(slot: str) -> int:
-    """Begin the health sweep of a scheduled time; its chunks are tasks of their own."""
+    """Begin the health sweep of a scheduled time; runners on any host work at it. Returns how many
+    chunks it has left."""
     moment = slot_of(datetime.fromisoformat(slot), settings.GASTOWN_HEALTH_PERIOD_SECONDS)
     sweep = health.begin_sweep(moment, timezone.now())
     if sweep is None:
         return 0
-    unfinished = list(sweep.chunks.filter(finished_at=None))
-    for chunk in unfinished:
-        async_task("towns.tasks.health_chunk", chunk.pk)
-    if not unfinished:
+    unfinished = sweep.chunks.filter(finished_at=None).count()
+    if unfinished:
+        turns.call_runner(sweep.pk)
+    else:
         health.conclude(sweep, default_services())
-    return len(unfinished)
+    return unfinished
 
 
-def health_chunk(chunk_id: int) -> None:
-    """Sweep one chunk; the last one concludes the sweep."""
-    chunk = SweepChunk.objects.select_related("sweep").get(pk=chunk_id)
-    services = default_services()
-    health.run_chunk(chunk, services)
-    health.conclude(chunk.sweep, services)
+def run_health_sweep(sweep_id: int) -> int:
+    """Work at a health sweep for a while; returns how many chunks were stored."""
+    return turns.take_turn(sweep_id, default_services())
 
 
 def sweep_idle(slot: str) -> int:

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import NOW
+from towns import task_slots
 from towns.bulk_work import working
 from towns.bulk_work.plan import counts_of
-from towns.flows import slots
-from towns.models import BulkRun, DriverSlot
+from towns.models import BulkRun, TaskSlot
 from towns.services import SystemClock
 
 Begun = Callable[..., BulkRun]
@@ -30,12 +30,12 @@ def test_it_works(begun: Begun, called: list[str]) -> None:
     assert working.work(CLOCK, seconds=0) == 1
     assert counts_of(run) == {"asked": 2}
     assert called == ["called"]
-    assert DriverSlot.objects.get(number=working.SLOT).until <= CLOCK.now(), "it is free"
+    assert TaskSlot.objects.get(kind=working.SLOT).until <= CLOCK.now(), "it is free"
 
 
 def test_one_at_a_time(begun: Begun, called: list[str]) -> None:
     run, now = begun(2, canaries=0), CLOCK.now()
-    assert slots.take(working.SLOT, "another host", now, now + timedelta(minutes=1))
+    assert task_slots.take(working.SLOT, "another host", now=now, until=now + timedelta(minutes=1))
     assert working.work(CLOCK, seconds=0) == 0
     assert counts_of(run) == {"waiting": 2}
     assert not called
@@ -43,7 +43,8 @@ def test_one_at_a_time(begun: Begun, called: list[str]) -> None:
 
 def test_a_killed_one_holds_the_slot_for_a_minute(begun: Begun, called: list[str]) -> None:
     run = begun(1, canaries=0)
-    slots.take(working.SLOT, "killed", NOW - timedelta(hours=1), NOW - timedelta(minutes=59))
+    before = NOW - timedelta(hours=1)
+    task_slots.take(working.SLOT, "killed", now=before, until=before + timedelta(minutes=1))
     working.work(CLOCK, seconds=0)
     assert counts_of(run) == {"asked": 1}
 

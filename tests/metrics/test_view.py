@@ -150,7 +150,7 @@ def test_the_last_success_of_a_rare_schedule_stays(client: Client) -> None:
     kept: int = Conf.SAVE_LIMIT
     for number in range(2 * kept):
         ended_well("towns.tasks.drive", night + timedelta(minutes=number))
-    ended_well("towns.tasks.health_chunk", night)
+    ended_well("towns.tasks.run_health_sweep", night)
     assert Success.objects.count() == kept + 2, "the others are pruned as before"
     assert by_schedule(client, told) == {
         "prune history": pytest.approx(night.timestamp()),

@@ -25,8 +25,8 @@ from towns.probe import Probe, ProbeProblem
 from towns.rules import flapping_rules, health_rules
 from towns.standing import Standing
 from towns.sweeps.flaps import Flaps, flapping_of
-from towns.sweeps.observing import ACTOR, apply_check, fill_figures
 from towns.sweeps.planning import Planner, RestartAction
+from towns.sweeps.strikes import ACTOR, apply_check, fill_figures
 from towns.words import CheckResult
 
 SECOND = timedelta(seconds=1)

@@ -46,7 +46,8 @@ from towns.flows.registry import flow_of
 from towns.flows.run import LeaseLost, Run
 from towns.models import Operation, Town
 from towns.policy import judge
-from towns.sweeps.observing import Observation, store
+from towns.sweeps.observing import Observation
+from towns.sweeps.storing import store
 from towns.why import why
 from towns.words import InteractionKind
 

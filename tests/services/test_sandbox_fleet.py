@@ -3,13 +3,15 @@
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from towns.probe import ProbeProblem
+from towns.probe import Probe, ProbeProblem
 from towns.services.sandbox import SandboxClient
+from towns.services.sandbox_fleet import FleetProbing, Question
 
 from .sandbox_answers import KEY, address, health
 from .socket_server import Behaviour, closed_port, serving
@@ -46,11 +48,11 @@ def test_those_that_hang_take_no_more_than_their_time_from_the_others(servers: E
     slow = [servers.enter_context(serving(hang)) for _ in range(6)]
     well = [servers.enter_context(serving(healthy())) for _ in range(6)]
     urls = [url for pair in zip(slow, well, strict=True) for url in pair]
-    results: list[str] = []
-    client = SandboxClient(timeout_seconds=0.2, on_result=lambda _, told: results.append(told))
+    results: Counter[str] = Counter()
+    client = SandboxClient(timeout_seconds=0.2, on_results=results.update)
     probes = client.probe_many([address(url) for url in urls], concurrency=2)
     assert [probe.problem for probe in probes] == [ProbeProblem.TIMEOUT, None] * 6
-    assert sorted(results) == ["ok"] * 6 + ["timeout"] * 6
+    assert results == {"ok": 6, "timeout": 6}
 
 
 def test_never_more_at_a_time_than_wanted() -> None:
@@ -152,3 +154,40 @@ def test_a_connection_is_kept_where_towns_share_an_address_alone(
     probes = SandboxClient().probe_many([address(url) for url in urls], concurrency=1)
     assert [probe.problem for probe in probes] == [None] * 4
     assert len(opened) == connections
+
+
+def test_a_batch_that_waits_holds_up_no_other(servers: ExitStack) -> None:
+    slow, well = servers.enter_context(serving(hang)), servers.enter_context(serving(healthy()))
+    client = SandboxClient(timeout_seconds=0.5)
+    with client.probing(concurrency=4) as probing:
+        probing.begin(1, [address(slow), address(well)])
+        probing.begin(2, [address(well)])
+        probing.begin(3, [])
+        assert probing.under_way == 3
+        keys = [taken[0] for _ in range(3) if (taken := probing.take()) is not None]
+    assert sorted(keys[:2]) == [2, 3]
+    assert keys[2] == 1
+    assert (probing.under_way, probing.waiting) == (0, 0)
+
+
+def test_nothing_is_taken_before_it_is_there(servers: ExitStack) -> None:
+    with SandboxClient(timeout_seconds=60).probing(concurrency=1) as probing:
+        assert probing.take(0) is None
+        probing.begin(1, [address(servers.enter_context(serving(hang)))] * 2)
+        assert probing.take(0.05) is None
+        assert probing.waiting == 1
+    # Leaving it drops what is under way: nobody waits a minute for it.
+
+
+def test_a_fault_of_ours_is_raised_where_it_is_taken(servers: ExitStack) -> None:
+    url = servers.enter_context(serving(healthy()))
+
+    def fault(*_: object) -> Probe:
+        raise RuntimeError("no such thing")
+
+    question = Question("/health", lambda _: {}, fault, lambda _: None, 5)
+    with FleetProbing(question, concurrency=1) as probing:
+        probing.begin(1, [address(url)])
+        with pytest.raises(ExceptionGroup) as raised:
+            probing.take(5)
+    assert "no such thing" in str(raised.value.exceptions)

@@ -16,6 +16,7 @@ from towns.flows.driver import drive_once
 from towns.models import Operation, Sweep
 from towns.services import Services
 from towns.sweeps import backups, health, idle, reconcile
+from towns.sweeps.running import Runner
 from towns.sweeps.slots import slot_of
 from towns.words import OperationState
 
@@ -114,9 +115,7 @@ class Ours:
                 self._chunks(sweep, self._host())
 
     def _chunks(self, sweep: Sweep, services: Services) -> None:
-        for chunk in sweep.chunks.select_related("sweep"):
-            health.run_chunk(chunk, services)
-            health.conclude(sweep, services)
+        Runner(sweep, services).run()
         health.conclude(sweep, services)
 
     def sweep_idle(self) -> None:

@@ -2,14 +2,17 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from tests.factories import NOW
+from tests.world.probing import at_once
 from towns.models import Town
 from towns.probe import HealthReport, Probe, ProbeProblem
 from towns.services import R2, Fly, Sandbox, Services
+from towns.services.protocols import Probing
 from towns.services.sandbox import SandboxAddress
 
 
@@ -73,6 +76,10 @@ class FakeSandboxes:
             return self.broken[address.town_id]
         fields = self.reports.get(address.town_id, {})
         return answer(good_report(address.town_id, self.clock.now(), **fields))
+
+    def probing(self, *, concurrency: int) -> AbstractContextManager[Probing]:
+        """Answers at once."""
+        return at_once(lambda asked: self.probe_many(asked, concurrency=concurrency))
 
     def probe_many(self, addresses: Sequence[SandboxAddress], *, concurrency: int) -> list[Probe]:
         """What all of them say; something may happen meanwhile."""

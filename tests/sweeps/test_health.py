@@ -10,7 +10,8 @@ from tests.factories import NOW, make_operation, make_town
 from tests.sweeps.fakes import FakeFleet, answer, good_report, silence
 from towns.models import HealthCheck, LifecycleEvent, Operation, Sweep, Town
 from towns.probe import ProbeProblem
-from towns.sweeps.health import begin_sweep, look_only, run_chunk, sweep_fleet, sweep_named
+from towns.sweeps.health import begin_sweep, look_only, sweep_fleet, sweep_named
+from towns.sweeps.running import Runner
 from towns.words import CheckResult, OperationKind, Status
 
 pytestmark = pytest.mark.django_db
@@ -134,18 +135,6 @@ def test_a_slot_is_swept_once(fleet: FakeFleet) -> None:
     assert fresh(town).consecutive_failures == 1
 
 
-def test_a_chunk_delivered_twice_counts_no_failure_twice(fleet: FakeFleet) -> None:
-    town = make_town()
-    fleet.break_town(town)
-    begun = begin_sweep(NOW, NOW)
-    assert begun is not None
-    chunk, again = begun.chunks.get(), begun.chunks.get()
-    run_chunk(chunk, fleet.services)
-    run_chunk(again, fleet.services)
-    assert fresh(town).consecutive_failures == 1
-    assert HealthCheck.objects.count() == 1
-
-
 def test_an_operation_that_began_meanwhile_makes_it_unknown(fleet: FakeFleet) -> None:
     """Kilo #1183: what another operation owns is left alone."""
     town = make_town(consecutive_failures=2, episode_since=NOW)
@@ -257,21 +246,29 @@ def statements(fleet: FakeFleet, slot: datetime) -> int:
     with CaptureQueriesContext(
         connection,
     ) as captured:
-        run_chunk(begun.chunks.get(), fleet.services)
+        Runner(begun, fleet.services).run()
     return len(captured)
 
 
 def test_a_chunk_costs_a_fixed_number_of_statements(fleet: FakeFleet) -> None:
-    """Whatever goes wrong in it."""
-    towns = [make_town() for _ in range(30)]
-    well = statements(fleet, NOW)
-    for town in towns[:29]:
-        fleet.break_town(town)
-    fleet.sandboxes.reports[str(towns[29].pk)] = {"disk_used": 99, "disk_total": 100}
-    Sweep.objects.update(finished_at=NOW)
-    broken = statements(fleet, NOW + timedelta(minutes=3))
-    assert broken - well <= 5, "events, alerts and their news cost a few, not one per town"
-    Sweep.objects.update(finished_at=NOW)
-    Town.objects.update(consecutive_failures=2)
-    unhealthy = statements(fleet, NOW + timedelta(minutes=6))
-    assert unhealthy - well <= 4
+    """Whatever goes wrong in it, and in however many towns."""
+
+    def cost(number: int, times: int) -> int:
+        Sweep.objects.update(finished_at=NOW)
+        Town.objects.update(machine_id="")
+        for _ in range(times):
+            fleet.break_town(make_town())
+            fleet.break_town(make_town(consecutive_failures=2, episode_since=NOW))
+            fleet.sandboxes.reports[str(make_town().pk)] = {"disk_used": 99, "disk_total": 100}
+            make_town()
+        return statements(fleet, NOW + timedelta(minutes=3 * number))
+
+    few, many = cost(0, 1), cost(1, 8)
+    assert many == few
+
+
+def test_a_chunk_of_towns_that_are_well_costs_next_to_nothing(fleet: FakeFleet) -> None:
+    for _ in range(30):
+        make_town()
+    assert statements(fleet, NOW) <= 24
+    assert HealthCheck.objects.filter(result="ok").count() == 30

@@ -13,8 +13,9 @@ from towns.models import Alert, Breaker, Freeze, LifecycleEvent, Operation, Town
 from towns.policy import BreakerMove, Share
 from towns.rules import health_rules
 from towns.sweeps import health
-from towns.sweeps.health import begin_sweep, conclude, run_chunk, sweep_fleet
+from towns.sweeps.health import begin_sweep, conclude, sweep_fleet
 from towns.sweeps.restarts import Decision, _move, _restart, open_breaker
+from towns.sweeps.running import Runner
 from towns.words import OperationKind, OperationState, Status
 
 pytestmark = pytest.mark.django_db
@@ -392,8 +393,7 @@ def test_a_sweep_that_began_before_the_outage_closes_no_breaker(fleet: FakeFleet
     make_town()
     under_way = begin_sweep(NOW, NOW)
     assert under_way is not None
-    for chunk in under_way.chunks.all():
-        run_chunk(chunk, fleet.services)
+    Runner(under_way, fleet.services).run()
     fleet.clock.advance(60)
     open_breaker("fleet", "5 of 6 machines are gone.", Share(6, 5, 5), fleet.clock.now())
     fleet.clock.advance(60)

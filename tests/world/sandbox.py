@@ -1,13 +1,16 @@
 """The sandboxes' API in memory: it answers where a machine is started."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from towns.probe import Probe, ProbeProblem
 from towns.services.errors import Conflict, Rejected, ServiceError, Unavailable
+from towns.services.protocols import Probing
 from towns.services.sandbox_types import SandboxAddress, SyncAnswer
 
 from .faults import Faults
 from .fly import FakeFly
+from .probing import at_once
 from .process import Process
 
 
@@ -38,6 +41,10 @@ class FakeSandbox:
         if process.key != address.key:
             return Probe(None, ProbeProblem.FORBIDDEN, "it refuses our key", latency_ms=3)
         return Probe(process.report(), None, "", latency_ms=12)
+
+    def probing(self, *, concurrency: int) -> AbstractContextManager[Probing]:
+        """Answers at once."""
+        return at_once(lambda asked: self.probe_many(asked, concurrency=concurrency))
 
     def probe_many(self, addresses: Sequence[SandboxAddress], *, concurrency: int) -> list[Probe]:
         return [self.probe(address) for address in addresses]

@@ -4,16 +4,15 @@ the end of the queue, while anything is left. The schedule calls one every minut
 import time
 from datetime import timedelta
 
+from towns import task_slots
 from towns.bulk_work.advance import advance_all
-from towns.flows import slots
 from towns.flows.driver import worker_name
 from towns.services.protocols import Clock
 
 SECONDS = 20.0
 """For so long a task goes on with runs, and nobody else does."""
 PAUSE_SECONDS = 1.0
-SLOT = 10_000
-"""The number of its slot, far above those of drivers."""
+SLOT = "bulk work"
 
 
 def call_worker() -> None:
@@ -25,15 +24,16 @@ def call_worker() -> None:
 
 def work(clock: Clock, *, seconds: float = SECONDS) -> int:
     """Go on with bulk runs, unless somebody does; returns how many still have something to do."""
-    name, now = worker_name(), clock.now()
-    if not slots.take(SLOT, name, now, now + timedelta(seconds=3 * SECONDS)):
+    now = clock.now()
+    held = task_slots.take(SLOT, worker_name(), now=now, until=now + timedelta(seconds=3 * SECONDS))
+    if held is None:
         return 0
     until = time.monotonic() + seconds
     try:
         while (left := advance_all(clock.now())) and time.monotonic() < until:
             time.sleep(PAUSE_SECONDS)
     finally:
-        slots.free(SLOT, name, clock.now())
+        task_slots.free(held, clock.now())
     if left:
         call_worker()
     return left

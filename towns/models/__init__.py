@@ -7,7 +7,6 @@ from towns.models.budget import CountedBudget, FlyBudget
 from towns.models.bulk_run import BulkItem, BulkRun
 from towns.models.delivery import Delivery
 from towns.models.drill import Drill
-from towns.models.driver import DriverSlot
 from towns.models.health import HealthCheck
 from towns.models.health_hour import HealthHour
 from towns.models.history import LifecycleEvent
@@ -17,6 +16,7 @@ from towns.models.orphan import Orphan
 from towns.models.replay import ReplayRun
 from towns.models.request import IdempotentRequest
 from towns.models.sweep import Sweep, SweepChunk
+from towns.models.task_slot import TaskSlot
 from towns.models.token import ApiToken
 from towns.models.town import Town
 from towns.models.webhook import WebhookDelivery, WebhookEndpoint
@@ -31,7 +31,6 @@ __all__ = [
     "CountedBudget",
     "Delivery",
     "Drill",
-    "DriverSlot",
     "FlyBudget",
     "Freeze",
     "HealthCheck",
@@ -45,6 +44,7 @@ __all__ = [
     "ReplayRun",
     "Sweep",
     "SweepChunk",
+    "TaskSlot",
     "Town",
     "WebhookDelivery",
     "WebhookEndpoint",

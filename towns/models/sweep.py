@@ -31,7 +31,8 @@ class Sweep(models.Model):
 
 
 class SweepChunk(models.Model):
-    """A key range of a sweep, and what was found in it. Done when `finished_at` is set."""
+    """A key range of a sweep, and what was found in it. Done when `finished_at` is set; in one
+    runner's hand until `lease_until`."""
 
     id = models.BigAutoField(primary_key=True)
     sweep = models.ForeignKey(Sweep, on_delete=models.CASCADE, related_name="chunks")
@@ -40,6 +41,8 @@ class SweepChunk(models.Model):
     last_town = models.UUIDField()
     finished_at = models.DateTimeField(null=True)
     counts = models.JSONField(default=dict)
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["number"]

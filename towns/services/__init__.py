@@ -5,6 +5,7 @@ a simulation can pass its own.
 """
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -54,6 +55,10 @@ def default_services() -> Services:
     def counts(name: str) -> OnResult:
         return lambda action, result: tally.add(name, action=action, result=result)
 
+    def probed(results: Counter[str]) -> None:
+        for result, probes in results.items():
+            tally.add("gastown_probes", probes, result=result)
+
     fly = FlyConfig(
         api_url=settings.GASTOWN_FLY_API_URL,
         token=settings.GASTOWN_FLY_API_TOKEN,
@@ -70,7 +75,7 @@ def default_services() -> Services:
         fly=FlyClient(fly, limiter=SharedBuckets(), on_result=counts("gastown_fly_calls")),
         sandbox=SandboxClient(
             timeout_seconds=settings.GASTOWN_PROBE_TIMEOUT_SECONDS,
-            on_result=lambda _, result: tally.add("gastown_probes", result=result),
+            on_results=probed,
         ),
         r2=R2Client(r2, on_result=counts("gastown_r2_calls")),
         rng=random.Random(),

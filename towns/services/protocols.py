@@ -5,6 +5,7 @@ which errors of `errors.py` it raises.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -45,10 +46,24 @@ class Fly(Protocol):
     def destroy_volume(self, volume_id: str) -> None: ...
 
 
+class Probing(Protocol):
+    """Probes batch after batch; see FleetProbing."""
+
+    per_second: float
+
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    def begin(self, key: int, addresses: Sequence[SandboxAddress]) -> None: ...
+    def take(self, seconds: float | None = None) -> tuple[int, list[Probe]] | None: ...
+
+
 class Sandbox(Protocol):
     """The API inside the towns' machines; see SandboxClient."""
 
     def probe(self, address: SandboxAddress) -> Probe: ...
+    def probing(self, *, concurrency: int) -> AbstractContextManager[Probing]: ...
     def probe_many(
         self, addresses: Sequence[SandboxAddress], *, concurrency: int
     ) -> list[Probe]: ...

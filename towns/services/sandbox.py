@@ -6,15 +6,15 @@ must not disturb the others. A request for a backup raises, since a flow decides
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from towns.probe import Probe, ProbeProblem
 
 from . import values
 from .errors import Conflict, Rejected, Unavailable
 from .health_report import Malformed, parse_health
-from .results import OnResult, ignore
-from .sandbox_fleet import ask_all
+from .sandbox_fleet import FleetProbing, Question
 from .sandbox_http import TooLarge, exchange
 from .sandbox_problems import REMOTE_ERRORS, problem_of
 from .sandbox_types import SandboxAddress, SyncAnswer, sandbox_key, sandbox_url
@@ -22,38 +22,50 @@ from .sandbox_types import SandboxAddress, SyncAnswer, sandbox_key, sandbox_url
 __all__ = ["SandboxAddress", "SandboxClient", "SyncAnswer", "sandbox_key", "sandbox_url"]
 
 HEALTH = "/health"
+OnResults = Callable[[Counter[str]], None]
+
+
+def _ignore(_results: Counter[str]) -> None:
+    """Nobody wants to know."""
 
 
 class SandboxClient:
-    """Thread-safe. `timeout_seconds` bounds a whole call, from connecting to the last byte."""
+    """Thread-safe. `timeout_seconds` bounds a whole call, from connecting to the last byte.
 
-    def __init__(self, *, timeout_seconds: float = 5.0, on_result: OnResult = ignore) -> None:
+    `on_results` hears how many probes went how: `ok`, or the problem.
+    """
+
+    def __init__(self, *, timeout_seconds: float = 5.0, on_results: OnResults = _ignore) -> None:
         self._timeout = timeout_seconds
-        self._on_result = on_result
+        self._on_results = on_results
 
     def probe(self, address: SandboxAddress) -> Probe:
         """Ask for its health once. Never raises, whatever the other side does."""
-        found = self._probe(address)
-        self._on_result("probe", "ok" if found.problem is None else found.problem.value)
-        return found
-
-    def _probe(self, address: SandboxAddress) -> Probe:
         began = time.monotonic()
         try:
-            return _read(began, *self._exchange("GET", address, HEALTH))
+            found = _read(began, *self._exchange("GET", address, HEALTH))
         except (TooLarge, *REMOTE_ERRORS) as error:
-            return _read(began, error, b"")
+            found = _read(began, error, b"")
+        self._heard([found])
+        return found
+
+    def probing(self, *, concurrency: int) -> FleetProbing:
+        """A way to probe batch after batch, at most `concurrency` sandboxes at a time."""
+        return FleetProbing(
+            Question(HEALTH, _headers, _read, self._heard, self._timeout), concurrency=concurrency
+        )
 
     def probe_many(self, addresses: Sequence[SandboxAddress], *, concurrency: int) -> list[Probe]:
         """Probe all of them, at most `concurrency` at a time; answers in the order asked."""
-        if not addresses:
-            return []
-        probes = ask_all(
-            addresses, _headers, _read, path=HEALTH, slots=concurrency, seconds=self._timeout
+        with self.probing(concurrency=concurrency) as probing:
+            probing.begin(0, addresses)
+            taken = probing.take()
+        return taken[1] if taken else []
+
+    def _heard(self, probes: Sequence[Probe]) -> None:
+        self._on_results(
+            Counter("ok" if one.problem is None else one.problem.value for one in probes)
         )
-        for probe in probes:
-            self._on_result("probe", "ok" if probe.problem is None else probe.problem.value)
-        return probes
 
     def request_sync(self, address: SandboxAddress) -> SyncAnswer:
         """Have it begin a backup, or join the one under way.

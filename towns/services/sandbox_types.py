@@ -1,6 +1,5 @@
 """How a sandbox is addressed (product.md 5.4), and what it says to a request for a backup."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -30,7 +29,7 @@ class SyncAnswer:
 def sandbox_key(secret: str, town_id: str, version: int) -> str:
     """A town's derived key: HMAC-SHA256 of `town:{id}:{version}`, in lower-case hex."""
     text = f"town:{town_id}:{version}"
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
 
 
 def sandbox_url(template: str, *, machine_id: str, app: str, town_id: str, region: str) -> str:

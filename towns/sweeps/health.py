@@ -1,22 +1,23 @@
-"""The health sweep (product.md 1.1): split into chunks, each probed and stored on its own."""
+"""The health sweep (product.md 1.1): what it is of, how it ends, and sweeps by hand."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 
 from towns import automation
-from towns.models import Sweep, SweepChunk, Town
+from towns.models import Sweep, Town
 from towns.services import Services
-from towns.sweeps import dead_man
-from towns.sweeps.observing import Observation, Tally, due_towns, observe, store
+from towns.sweeps import chunks, dead_man
+from towns.sweeps.observing import Observation, due_towns, observe
 from towns.sweeps.restarts import Decision, decide_restarts, update_breakers
+from towns.sweeps.running import Runner
 from towns.sweeps.slots import about_sweep, finish_sweep, open_sweep
-from towns.words import ACTIVE
+from towns.sweeps.storing import store
+from towns.sweeps.tally import Tally
 
 Progress = Callable[[int], None]
 
@@ -44,41 +45,9 @@ def begin_sweep(slot: datetime, now: datetime) -> Sweep | None:
         sweep = open_sweep(Sweep.Kind.HEALTH, slot, period_seconds=period, now=now)
         if sweep is None or sweep.chunks.exists():
             return sweep
-        due = Town.objects.filter(status__in=ACTIVE).order_by("pk").values_list("pk", flat=True)
-        ranges = list(_ranges(list(due), settings.GASTOWN_SWEEP_CHUNK_SIZE))
-        SweepChunk.objects.bulk_create(
-            SweepChunk(sweep=sweep, number=number, first_town=first, last_town=last)
-            for number, (first, last, _) in enumerate(ranges)
-        )
-        sweep.towns = sum(size for _, _, size in ranges)
+        sweep.towns = chunks.split(sweep)
         sweep.save(update_fields=["towns"])
     return sweep
-
-
-def _ranges(ids: Sequence[UUID], size: int) -> Iterable[tuple[UUID, UUID, int]]:
-    for begin in range(0, len(ids), size):
-        part = ids[begin : begin + size]
-        yield part[0], part[-1], len(part)
-
-
-def run_chunk(chunk: SweepChunk, services: Services) -> Tally:
-    """Probe and store one chunk, once. A chunk that was done already is left alone."""
-    if chunk.finished_at is not None:
-        return Tally()
-    with about_sweep(chunk.sweep.kind, chunk.sweep.slot, chunk=chunk.number):
-        return _run_chunk(chunk, services)
-
-
-def _run_chunk(chunk: SweepChunk, services: Services) -> Tally:
-    due = due_towns(pk__gte=chunk.first_town, pk__lte=chunk.last_town)
-    observations = observe(due, services)
-    now = services.clock.now()
-    with transaction.atomic():
-        tally = store(observations, slot=chunk.sweep.slot, now=now)
-        SweepChunk.objects.filter(pk=chunk.pk, finished_at=None).update(
-            finished_at=now, counts=tally.as_json()
-        )
-    return tally
 
 
 def conclude(sweep: Sweep, services: Services) -> list[Decision]:
@@ -114,13 +83,21 @@ def sweep_fleet(
     sweep = begin_sweep(slot, services.clock.now())
     if sweep is None:
         return SweepReport(slot, note="This slot was swept already, or is being swept.")
-    tally = Tally()
-    for chunk in sweep.chunks.select_related("sweep"):
-        done = run_chunk(chunk, services)
-        tally.add_json(done.as_json())
-        on_towns(sum(done.results.values()))
-    decisions = conclude(sweep, services)
-    return SweepReport(slot, dict(tally.results), decisions=decisions)
+    report = SweepReport(slot)
+
+    def add(tally: Tally) -> None:
+        for name, towns in tally.results.items():
+            report.results[name] = report.results.get(name, 0) + towns
+        on_towns(tally.results.total())
+
+    runner = Runner(sweep, services, stored=add)
+    runner.run()
+    for error in runner.errors:
+        raise error
+    report.decisions = conclude(sweep, services)
+    if sweep.chunks.filter(finished_at=None).exists():
+        report.note = "Workers have the rest of this sweep under way."
+    return report
 
 
 def sweep_named(towns: Sequence[Town], services: Services) -> SweepReport:

@@ -15,8 +15,9 @@ from towns.policy import BreakerMove, HealthRules, Share, breaker_move
 from towns.rules import health_rules
 from towns.services import Services
 from towns.standing import read_standing
-from towns.sweeps.observing import ACTOR, Tally
 from towns.sweeps.planning import Planner, RestartAction, candidates, past_restarts
+from towns.sweeps.strikes import ACTOR
+from towns.sweeps.tally import Tally
 from towns.words import CheckResult, OperationState, Status
 
 BATCH = 500

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 
 from towns import alerts
 from towns.alerts.opening import new_alert
-from towns.models import Alert, Town
+from towns.models import Alert
 from towns.probe import HealthReport
 from towns.readable import duration, used
 
@@ -20,7 +21,7 @@ _SEVERITY = {STALE: "warning", DISK_WARNING: "warning", DISK_CRITICAL: "critical
 class Warned:
     """A town and its good report."""
 
-    town: Town
+    town_id: UUID
     report: HealthReport
 
 
@@ -31,20 +32,20 @@ def update_warnings(seen: Sequence[Warned], now: datetime) -> None:
     """
     if not seen:
         return
+    open_now = Alert.objects.filter(
+        town__any_of=[one.town_id for one in seen], cause__in=list(_SEVERITY), resolved_at=None
+    )
     standing = {
-        (alert.subject, alert.cause): alert.pk
-        for alert in Alert.objects.filter(
-            town__in=[one.town.pk for one in seen], cause__in=list(_SEVERITY), resolved_at=None
-        )
+        (town_id, cause): pk for town_id, cause, pk in open_now.values_list("town", "cause", "pk")
     }
     fresh, over = [], []
     for one in seen:
         for cause, message in _verdicts(one, now).items():
-            known = standing.get((str(one.town.pk), cause))
+            known = standing.get((one.town_id, cause))
             if message and known is None:
                 fresh.append(
                     new_alert(
-                        one.town.pk, cause, severity=_SEVERITY[cause], message=message, now=now
+                        one.town_id, cause, severity=_SEVERITY[cause], message=message, now=now
                     )
                 )
             elif not message and known is not None:
@@ -68,10 +69,16 @@ def _verdicts(one: Warned, now: datetime) -> dict[str, str]:
         )
     if report.disk_used is not None and report.disk_total:
         percent = 100 * report.disk_used / report.disk_total
-        text = f"Its volume is nearly full: {used(report.disk_used, report.disk_total)}. "
-        text += "Have the owner clear it up, or extend the volume at Fly."
         critical = percent >= settings.GASTOWN_DISK_CRITICAL_PERCENT
         warns = percent >= settings.GASTOWN_DISK_WARN_PERCENT and not critical
+        text = _full(report.disk_used, report.disk_total) if critical or warns else ""
         found[DISK_CRITICAL] = text if critical else ""
         found[DISK_WARNING] = text if warns else ""
     return found
+
+
+def _full(bytes_used: int, bytes_in_all: int) -> str:
+    return (
+        f"Its volume is nearly full: {used(bytes_used, bytes_in_all)}. "
+        "Have the owner clear it up, or extend the volume at Fly."
+    )
