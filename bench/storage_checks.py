@@ -147,10 +147,13 @@ class _Place:
     def __init__(self, ids: list[Any], day: datetime, slot: int) -> None:
         self.ids, self.day, self.slot = ids, day, slot
 
-    def sweeps(self, count: int) -> Cost:
-        """What one costs, of some."""
+    def sweeps(self, count: int) -> str:
+        """What one costs, of some that follow a checkpoint, and what is logged of each: the first
+        that touches a page after a checkpoint logs the whole page."""
         meter.run("CHECKPOINT")
-        return sum((meter.cost_of(self._sweep) for _ in range(count)), Cost()) / count
+        costs = [meter.cost_of(self._sweep) for _ in range(count)]
+        logged = ", ".join(f"{cost.wal / 1e6:.0f}" for cost in costs)
+        return f"{sum(costs, Cost()) / count} ({logged})"
 
     def _sweep(self) -> None:
         from django.db import connection, transaction
