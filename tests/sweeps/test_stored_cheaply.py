@@ -16,6 +16,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def fresh_pages() -> None:
+    """What other tests left of their towns may fill the page that these come to."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE towns_town CASCADE")
+
+
 def sweep(fleet: FakeFleet, number: int) -> tuple[int, int]:
     """How many rows of towns it wrote, and how many of them without a word to an index."""
     fleet.clock.moment = NOW + timedelta(minutes=3 * number)
