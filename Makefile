@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-pages bench-storage screenshots bulk storm crash-points requirements clean simulate town-days soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-health bench-pages bench-storage screenshots bulk storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -41,6 +41,11 @@ bench: setup
 # The pictures in docs/, of a fleet that is made up; needs Chromium.
 screenshots: setup
 	$(BIN)/python -m tests.browser.screenshots
+
+# Health sweeps of up to a hundred thousand towns by a worker cluster, against bare loops, HAProxy
+# and Prometheus; writes docs/bench-sweep.md.
+bench-health: setup
+	$(BIN)/python -m bench.health --write
 
 # What the pages of a hundred thousand towns cost, on PostgreSQL.
 bench-pages: setup

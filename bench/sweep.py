@@ -1,8 +1,6 @@
 """`sweep_health` over many towns, side by side with a bare loop that only fetches and parses."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 
+from bench.processes import played
 from towns import addresses
 from towns.models import Sweep, Town
 from towns.services import default_services
@@ -26,7 +25,7 @@ ROUNDS = 3
 
 def run(*, towns: int, pause: float) -> None:
     """Print seconds and the ratio, the best of some rounds that alternate."""
-    with sandboxes(pause) as port:
+    with played(pause=pause) as (port, _):
         settings.GASTOWN_SANDBOX_URL = f"http://127.0.0.1:{port}/{{town_id}}"
         make_towns(towns)
         bare, swept, statements = [], [], 0
@@ -90,20 +89,6 @@ def make_towns(count: int, status: Status = Status.RUNNING) -> list[Town]:
         )
         for number in range(first, first + count)
     )
-
-
-@contextmanager
-def sandboxes(pause: float) -> Iterator[int]:
-    """The fleet's answering machine, in a process of its own; yields its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.sandboxes", str(pause)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

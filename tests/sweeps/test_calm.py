@@ -93,9 +93,8 @@ class SameEitherWay(TestCase):
 
 
 def known(**fields: Any) -> Known:
-    values = dict.fromkeys(Known._fields)
-    values |= {"status": "running", "consecutive_failures": 0, "failure_kind": "", **fields}
-    return Known(**values)
+    well = {"status": "running", "consecutive_failures": 0, "failure_kind": ""}
+    return Known._make({**well, **fields}.get(name) for name in Known._fields)
 
 
 WELL = answer(HealthReport("t", True, True, 1))

@@ -77,6 +77,33 @@ def test_a_chunk_that_waits_for_its_town_holds_up_no_other(
     assert order == [2, 1, 0]
 
 
+def test_sockets_that_are_free_are_for_the_next_chunk(
+    fleet: FakeFleet, begun: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a chunk to be complete before the next one is asked."""
+
+    def ask(asked: Sequence[SandboxAddress]) -> list[Probe]:
+        return fleet.sandboxes.probe_many(asked, concurrency=1)
+
+    class Waits(AtOnce):
+        looks = 0
+
+        def begin(self, key: int, addresses: Sequence[SandboxAddress]) -> None:
+            self.waiting = 0 if self.under_way else 1
+            super().begin(key, addresses)
+
+        def take(self, seconds: float | None = None) -> tuple[int, list[Probe]] | None:
+            """The first town hangs until all the others were asked."""
+            self.looks += 1
+            assert self.looks < 20, "the others were never asked"
+            self.waiting = 0
+            return super().take() if len(fleet.sandboxes.asked) == 3 else None
+
+    monkeypatch.setattr(fleet.sandboxes, "probing", lambda **_: nullcontext(Waits(ask)))
+    Runner(begun, fleet.services).run()
+    assert HealthCheck.objects.count() == 3
+
+
 def test_so_many_chunks_are_in_memory_and_no_more(
     fleet: FakeFleet, begun: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

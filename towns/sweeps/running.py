@@ -31,6 +31,9 @@ LEAST_PER_SECOND = 100.0
 """… but a small one is over at once."""
 MOST_UNDER_WAY = 32
 """Chunks that one runner keeps in memory while they wait for towns that hang."""
+WAIT_SECONDS = 0.05
+LOOK_SECONDS = 1.0
+"""When no chunk was free, so long no other one is looked for."""
 log = logging.getLogger(__name__)
 
 
@@ -68,12 +71,16 @@ class Runner:
         """Take chunks until none is free or it is `enough`; those in hand are finished."""
         concurrency = settings.GASTOWN_PROBE_CONCURRENCY
         with self._services.sandbox.probing(concurrency=concurrency) as probing:
+            looks_at = 0.0
             while True:
-                while _has_room(probing) and not enough() and self._begin(probing):
-                    pass
+                while _has_room(probing) and time.monotonic() >= looks_at and not enough():
+                    if not self._begin(probing):
+                        looks_at = time.monotonic() + LOOK_SECONDS
                 if not probing.under_way:
                     return
-                taken = probing.take(self._renew_every)
+                # It waits but shortly: sockets are free before the chunk with a town that hangs is
+                # complete, and are for the next chunk.
+                taken = probing.take(WAIT_SECONDS)
                 if taken is not None:
                     self._finish(*taken)
                 self._renew()
@@ -111,14 +118,8 @@ class Runner:
             else:
                 self._stored(tally)
 
-    @property
-    def _renew_every(self) -> float:
-        """Seconds."""
-        seconds: int = settings.GASTOWN_LEASE_SECONDS
-        return seconds / 3
-
     def _renew(self) -> None:
-        if time.monotonic() - self._renewed_at < self._renew_every:
+        if time.monotonic() - self._renewed_at < settings.GASTOWN_LEASE_SECONDS / 3:
             return
         self._renewed_at = time.monotonic()
         chunks.renew(list(self._under_way), self.name, self._services.clock.now())

@@ -1,0 +1,92 @@
+"""A worker cluster as it is deployed, and health sweeps by it, for benchmarks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.processes import Peak, database_cpu, tree_cpu
+
+PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a health sweep cost: seconds, and MB of all processes of the cluster together."""
+
+    towns: int
+    wall: float
+    cpu: float
+    database_cpu: float
+    memory_mb: float
+    results: Mapping[str, int]
+
+
+@contextmanager
+def cluster(environment: Mapping[str, str], prefix: list[str] | None = None) -> Iterator[int]:
+    """Run `manage.py qcluster`, by a command before it if there is one; yields its process id.
+
+    Nothing is scheduled: what is measured is asked for.
+    """
+    from django_q.models import OrmQ, Schedule
+
+    Schedule.objects.all().delete()
+    OrmQ.objects.all().delete()
+    process = subprocess.Popen(
+        [*(prefix or []), sys.executable, "manage.py", "qcluster"],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def sweep(pid: int, database: str, number: int) -> Swept:
+    """Have a cluster sweep the fleet; `number` makes its slot."""
+    from django_q.tasks import async_task
+
+    from towns.models import Sweep
+
+    slot = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
+    cpu, of_database = tree_cpu(pid), database_cpu(database)
+    with Peak(pid) as peak:
+        async_task("towns.tasks.sweep_health", slot.isoformat())
+        found = _finished(slot)
+    assert found.finished_at is not None
+    time.sleep(1)  # what the queue writes down afterwards is a part of it
+    return Swept(
+        towns=found.towns,
+        wall=(found.finished_at - found.started_at).total_seconds(),
+        cpu=tree_cpu(pid) - cpu,
+        database_cpu=max(0.0, database_cpu(database) - of_database),
+        memory_mb=peak.mb,
+        results=Sweep.objects.get(pk=found.pk).summary["results"],
+    )
+
+
+def _finished(slot: datetime):  # type: ignore[no-untyped-def]  # models load with the settings
+    from towns.models import Sweep
+
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        found = Sweep.objects.filter(kind="health", slot=slot, finished_at__isnull=False).first()
+        if found is not None:
+            return found
+        time.sleep(0.1)
+    raise SystemExit(f"The sweep of {slot} was not over after {PATIENCE_SECONDS} s.")

@@ -1,0 +1,21 @@
+"""A line of the table of health sweeps."""
+
+from dataclasses import dataclass
+
+PER = 10_000
+"""Towns that costs are given for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: seconds per 10,000 towns, and MB."""
+
+    what: str
+    towns: int
+    where: str
+    wall: float
+    cpu: float
+    database_cpu: float | None = None
+    memory_mb: float | None = None
+    whole_wall: float | None = None
+    """Seconds that the whole fleet took."""
