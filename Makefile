@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-health bench-pages screenshots bulk storm crash-points requirements clean simulate town-days soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-health bench-pages bench-storage screenshots bulk storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -50,6 +50,11 @@ bench-health: setup
 # What the pages of a hundred thousand towns cost, on PostgreSQL.
 bench-pages: setup
 	$(BIN)/python -m bench.pages
+
+# What a sweep's writes cost PostgreSQL: on a server of this machine that has nothing else to do.
+bench-storage: setup
+	$(BIN)/python -m bench.storage
+	$(BIN)/python -m bench.storage_checks
 
 # Kills workers at every point of every flow; `make test` draws a slice of the points.
 crash-points: setup

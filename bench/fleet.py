@@ -71,7 +71,7 @@ def fill(towns: int, checks: int) -> None:
     began = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE towns_town DISABLE TRIGGER USER")
-        cursor.execute(*_towns(towns, first))
+        cursor.execute(*town_rows(towns, first))
         cursor.execute("ALTER TABLE towns_town ENABLE TRIGGER USER")
         for number in range(per_town):
             cursor.execute(
@@ -123,7 +123,8 @@ def fill(towns: int, checks: int) -> None:
     print(f"{towns:,} towns and {per_town * towns:,} checks made in {took:.0f} s")
 
 
-def _towns(towns: int, first_owner: int) -> tuple[str, list[Any]]:
+def town_rows(towns: int, first_owner: int) -> tuple[str, list[Any]]:
+    """The statement that makes them, of 2,000 owners from that key on, and its parameters."""
     status = (
         "CASE WHEN n % 1000 < 2 THEN 'error' WHEN n % 1000 < 5 THEN 'unhealthy' "
         "WHEN n % 5 < 2 THEN 'running' ELSE 'stopped' END"

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.factories import NOW, make_town
 from towns.models import HealthCheck, HealthHour, Town
 from towns.upkeep import hours
-from towns.upkeep.hours import HOUR
+from towns.upkeep.hours import HOUR, Counted
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + 3 * HOUR
@@ -105,18 +105,39 @@ def test_a_late_check_is_found_missing_and_made_good() -> None:
     town = make_town()
     check(town, 0)
     hours.make_hours(LATER)
-    assert hours.missing_hours(LATER) == []
-    assert hours.all_made(HealthCheck.objects.all())
+    assert list(hours.counted(LATER)) == [Counted(NOW, 1, 1)]
+    assert not hours.is_missing(NOW)
     check(town, 30, "failed")
     check(make_town(), 90)
-    assert not hours.all_made(HealthCheck.objects.all())
-    assert hours.missing_hours(LATER) == [NOW, NOW + HOUR]
-    assert hours.missing_hours(NOW + HOUR) == [NOW]
-    assert hours.missing_hours(LATER, since=NOW + HOUR) == [NOW + HOUR]
-    hours.make_hour(NOW)
-    hours.make_hour(NOW + HOUR)
-    assert hours.missing_hours(LATER) == []
+    assert list(hours.counted(LATER)) == [Counted(NOW, 2, 1), Counted(NOW + HOUR, 1, 0)]
+    assert list(hours.counted(NOW + HOUR)) == [Counted(NOW, 2, 1)]
+    assert list(hours.counted(LATER, since=NOW + HOUR)) == [Counted(NOW + HOUR, 1, 0)]
+    for hour in (NOW, NOW + HOUR):
+        assert hours.is_missing(hour)
+        hours.make_hour(hour)
+        assert not hours.is_missing(hour)
     assert HealthHour.objects.get(town=town).failed == 1
+
+
+def test_a_town_that_misses_one_is_found_whatever_others_have_too_many() -> None:
+    town, other = make_town(), make_town()
+    gone = check(other, 0)
+    check(other, 3)
+    hours.make_hours(LATER)
+    gone.delete()
+    assert not hours.is_missing(NOW)
+    check(town, 30)
+    assert hours.is_missing(NOW)
+
+
+def test_hours_are_counted_one_at_a_time() -> None:
+    """A day of a large fleet in one statement takes longer than a task may."""
+    town = make_town()
+    for hour in range(3):
+        check(town, 60 * hour)
+    with CaptureQueriesContext(connection) as captured:
+        next(hours.counted(LATER))
+    assert len(captured) == 3, "where it begins, what its figures tell, how many there are"
 
 
 def test_it_costs_the_same_for_many_towns_and_nothing_for_hours_without_checks() -> None:

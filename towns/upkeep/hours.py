@@ -4,13 +4,13 @@ An hour's figures may be made again at any time: they are replaced only by those
 many checks. So it harms nothing if two do it at once, or if checks of that hour are gone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Max, Min, Sum
 
 from towns.models import HealthCheck, HealthHour
 
@@ -44,10 +44,6 @@ _SECONDS = {
     "postgresql": f"extract(epoch FROM {_NEXT} - checked_at)",
     "sqlite": f"(julianday({_NEXT}) - julianday(checked_at)) * 86400",
 }
-_HOUR_OF = {
-    "postgresql": "date_trunc('hour', checked_at, 'UTC')",
-    "sqlite": "strftime('%%Y-%%m-%%d %%H:00:00', checked_at)",
-}
 
 
 def make_hours(
@@ -56,7 +52,7 @@ def make_hours(
     """Make the figures of the hours that are over and have none; returns how many hours.
 
     Goes on where the last run ended, the oldest first, until `enough` says so. A check that is
-    stored late is looked for again before checks are dropped (`missing_hours`).
+    stored late is looked for again before checks are dropped (`counted`).
     """
     made = 0
     newest = HealthHour.objects.using(using).aggregate(newest=Max("hour"))["newest"]
@@ -100,32 +96,50 @@ def make_hour(hour: datetime, using: str = "default") -> int:
         return int(cursor.rowcount)
 
 
-def missing_hours(
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An hour, how many checks it has, and how many its figures are made of."""
+
+    hour: datetime
+    checks: int
+    told: int
+
+
+def counted(
     before: datetime, *, since: datetime | None = None, using: str = "default"
-) -> list[datetime]:
-    """The hours in which a town has more checks than its figures are made of."""
+) -> Iterator[Counted]:
+    """The hours that have checks, the oldest first; both ends are whole hours.
+
+    One hour at a time as it is asked for: a large fleet's day in one statement takes longer than a
+    task may.
+    """
+    checks = HealthCheck.objects.using(using).filter(checked_at__lt=before)
+    moment = since or _EVER
+    while True:
+        first = checks.filter(checked_at__gte=moment).aggregate(first=Min("checked_at"))["first"]
+        if first is None:
+            return
+        hour = hour_of(first)
+        moment = hour + HOUR
+        figures = HealthHour.objects.using(using).filter(hour=hour).aggregate(told=Sum("checks"))
+        count = checks.filter(checked_at__gte=hour, checked_at__lt=moment).count()
+        yield Counted(hour, count, figures["told"] or 0)
+
+
+def is_missing(hour: datetime, using: str = "default") -> bool:
+    """Whether a town has more checks in that hour than its figures are made of."""
     connection = connections[using]
-    span = [since or _EVER, before]
-    sql = f"""
-        SELECT DISTINCT c.hour FROM (
-            SELECT town_id, {_HOUR_OF[connection.vendor]} AS hour, count(*) AS checks
-            FROM towns_healthcheck WHERE checked_at >= %s AND checked_at < %s GROUP BY 1, 2) c
-        LEFT JOIN towns_healthhour h ON h.town_id = c.town_id AND h.hour = c.hour
-        WHERE h.checks IS NULL OR h.checks < c.checks ORDER BY 1
+    of = connection.ops.adapt_datetimefield_value
+    sql = """
+        SELECT 1 FROM (
+            SELECT town_id, count(*) AS checks FROM towns_healthcheck
+            WHERE checked_at >= %(hour)s AND checked_at < %(end)s GROUP BY town_id) c
+        LEFT JOIN towns_healthhour h ON h.town_id = c.town_id AND h.hour = %(hour)s
+        WHERE h.checks IS NULL OR h.checks < c.checks LIMIT 1
     """
     with connection.cursor() as cursor:
-        cursor.execute(sql, [connection.ops.adapt_datetimefield_value(moment) for moment in span])
-        return [_moment(hour) for (hour,) in cursor.fetchall()]
-
-
-def all_made(checks: QuerySet[HealthCheck]) -> bool:
-    """Whether the figures hold as many checks as there are in a span: told at once, seldom
-    wrongly no."""
-    found = checks.aggregate(count=Count("*"), first=Min("checked_at"), last=Max("checked_at"))
-    if not found["count"]:
-        return True
-    hours = HealthHour.objects.filter(hour__gte=hour_of(found["first"]), hour__lte=found["last"])
-    return bool(hours.aggregate(checks=Sum("checks"))["checks"] == found["count"])
+        cursor.execute(sql, {"hour": of(hour), "end": of(hour + HOUR)})
+        return cursor.fetchone() is not None
 
 
 def over_before(now: datetime) -> datetime:
@@ -141,9 +155,3 @@ def gap() -> timedelta:
 def hour_of(moment: datetime) -> datetime:
     """When its UTC hour began."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _moment(value: Any) -> datetime:
-    """SQLite has texts."""
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

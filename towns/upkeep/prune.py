@@ -141,46 +141,49 @@ def _prune_checks(done: Pruned, old: datetime, dry_run: bool, enough: Callable[[
     rows = HealthCheck.objects.filter(checked_at__lt=old).order_by("checked_at")
     if dry_run:
         done.removed["health_checks"] = rows.count()
-    elif _made_good(done, None, old, enough):
+    elif _kept_in_hours(done, None, old, enough) is not None:
         done.removed["health_checks"] = _remove(rows, enough)
 
 
 def _drop(done: Pruned, partition: Partition, dry_run: bool, enough: Callable[[], bool]) -> None:
     # Asked by time, not by name: another run may be dropping it just now.
-    checks = HealthCheck.objects.filter(checked_at__lt=partition.until)
-    if partition.since is not None:
-        checks = checks.filter(checked_at__gte=partition.since)
-    count = checks.count()
-    try:
-        if not dry_run:
-            since, until = partition.since, partition.until
-            if not hours.all_made(checks) and not _made_good(done, since, until, enough):
+    since, until = partition.since, partition.until
+    if dry_run:
+        checks = HealthCheck.objects.filter(checked_at__lt=until)
+        count = (checks if since is None else checks.filter(checked_at__gte=since)).count()
+    else:
+        kept = _kept_in_hours(done, since, until, enough)
+        try:
+            if kept is None or not partitions.drop(partition):
                 return
-            if not partitions.drop(partition):
-                return
-    except Busy as error:
-        done.left.append(f"{partition.name} could not be dropped: {error}")
-        return
+        except Busy as error:
+            done.left.append(f"{partition.name} could not be dropped: {error}")
+            return
+        count = kept
     done.partitions_dropped += 1
     done.removed["health_checks"] += count
 
 
-def _made_good(
+def _kept_in_hours(
     done: Pruned, since: datetime | None, before: datetime, enough: Callable[[], bool]
-) -> bool:
-    """Make the figures that miss checks of a span; whether they hold all of them now."""
-    missing = hours.missing_hours(before, since=since)
-    for hour in missing:
+) -> int | None:
+    """Make the figures that miss checks of a span; how many checks they hold, None if not all."""
+    count = 0
+    for one in hours.counted(before, since=since):
         if enough():
-            return False
-        hours.make_hour(hour)
+            return None
+        count += one.checks
+        if one.checks == one.told or not hours.is_missing(one.hour):
+            continue
+        hours.make_hour(one.hour)
         done.hours_made += 1
-    if missing and (missing := hours.missing_hours(before, since=since)):
-        done.left.append(
-            f"Checks before {before:%Y-%m-%d} stay: the figures of {missing[0]:%Y-%m-%d %H:%M} "
-            "are not made."
-        )
-    return not missing
+        if hours.is_missing(one.hour):
+            done.left.append(
+                f"Checks before {before:%Y-%m-%d} stay: the figures of {one.hour:%Y-%m-%d %H:%M} "
+                "are not made."
+            )
+            return None
+    return count
 
 
 def _expire_retained(
