@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such settings"),
 ]
 TODAY = midnight(datetime.now(UTC))
-AFTER = "0034_storage"
+AFTER = "0032_storage"
 BY_SLOT, BY_TOWN = "(slot, town_id)", "(town_id, slot)"
 
 

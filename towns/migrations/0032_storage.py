@@ -64,5 +64,5 @@ def _order(connection: Any, cursor: Any, name: str, columns: str) -> None:
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("towns", "0030_slots_by_host_and_leases_of_chunks")]
+    dependencies = [("towns", "0031_fly_apps")]
     operations = [migrations.RunPython(settle, unsettle, atomic=False)]
