@@ -3,11 +3,13 @@
 Looks by staff, peeks and lists come here not at all.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest
 
 from towns import actions, history
 from towns.actions import NotAllowed
@@ -24,16 +26,19 @@ AWAKE_OR_COMING = frozenset(Status) - {
     Status.ERROR,
 }
 """Where a WebSocket can be open."""
+_MESSAGE = ("last_interaction_at", "websocket_message_at")
+"""What a message moves on, and has to be fresh for the next one to be no news."""
 
 
 def touch(town: Town, *, kind: InteractionKind, now: datetime) -> bool:
     """Note an interaction; returns whether it was written.
 
     At most one write per town in `GASTOWN_INTERACTION_COALESCE_SECONDS`, however many callers
-    there are: a fresh row costs no statement, a stale one a single conditional UPDATE.
+    there are: a fresh row costs no statement, a stale one a single conditional UPDATE, and whoever
+    comes too late with it a look at what was stored.
     """
     return _note(
-        town, "last_interaction_at", now, last_interaction_at=now, last_interaction_kind=kind
+        town, ("last_interaction_at",), now, last_interaction_at=now, last_interaction_kind=kind
     )
 
 
@@ -87,28 +92,58 @@ def refuse_if_asleep(town: Town) -> None:
 
 
 def websocket_message(town: Town, now: datetime) -> bool:
-    """Note that somebody sent something through a WebSocket: an interaction."""
-    seen = _note(town, "websocket_message_at", now, websocket_message_at=now, websocket_seen_at=now)
-    return touch(town, kind=InteractionKind.WEBSOCKET, now=now) or seen
+    """Note that somebody sent something through a WebSocket: an interaction. Its own clock and that
+    of interactions are one write."""
+    return _note(
+        town,
+        _MESSAGE,
+        now,
+        last_interaction_at=now,
+        last_interaction_kind=InteractionKind.WEBSOCKET,
+        websocket_message_at=now,
+        websocket_seen_at=now,
+    )
+
+
+def message_due_at(town: Town) -> datetime | None:
+    """From when on a message is written, as far as the row in hand tells: one before that moment
+    changes nothing. None: at once."""
+    clocks: list[datetime | None] = [getattr(town, clock) for clock in _MESSAGE]
+    known = [clock for clock in clocks if clock is not None]
+    return min(known) + idle_rules().coalesce if len(known) == len(clocks) else None
 
 
 def websocket_seen(town: Town, now: datetime) -> bool:
     """Note that a WebSocket is open. Pings and reconnects are no interaction, and wake nothing."""
-    return _note(town, "websocket_seen_at", now, websocket_seen_at=now)
+    return _note(town, ("websocket_seen_at",), now, websocket_seen_at=now)
 
 
-def _note(town: Town, clock: str, now: datetime, **values: object) -> bool:
-    """Write the values unless `clock` is fresh; the row in hand gets what was written."""
-    stale = now - timedelta(seconds=settings.GASTOWN_INTERACTION_COALESCE_SECONDS)
-    known: datetime | None = getattr(town, clock)
-    if known is not None and known > stale:
+def _note(town: Town, clocks: Sequence[str], now: datetime, **values: object) -> bool:
+    """Write the values unless all `clocks` are fresh; the row in hand gets what is stored."""
+    stale = now - idle_rules().coalesce
+    known: list[datetime | None] = [getattr(town, clock) for clock in clocks]
+    if all(clock is not None and clock > stale for clock in known):
         return False
-    due = Q(**{f"{clock}__isnull": True}) | Q(**{f"{clock}__lte": stale})
-    if Town.objects.filter(due, pk=town.pk).update(**values) != 1:
-        return False
-    for name, value in values.items():
+    due = Q()
+    for clock in clocks:
+        due |= Q(**{f"{clock}__isnull": True}) | Q(**{f"{clock}__lte": stale})
+    row = Town.objects.filter(pk=town.pk)
+    written = row.filter(due).update(**_never_back(clocks, values)) == 1
+    # Somebody was faster: who kept the row as it was would ask again at each of the next calls.
+    stored = values if written else row.values(*values).first() or {}
+    for name, value in stored.items():
         setattr(town, name, value)
-    return True
+    return written
+
+
+def _never_back(clocks: Sequence[str], values: dict[str, object]) -> dict[str, object]:
+    """The values to store: of several clocks one may be due while another is ahead of this call."""
+    if len(clocks) == 1:
+        return values
+    return {
+        name: Greatest(Coalesce(F(name), value), value) if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
 
 
 def _start(town: Town, actor: Actor, kind: InteractionKind, now: datetime) -> Operation | None:

@@ -1,7 +1,7 @@
 """The WebSocket to a town."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,7 +55,8 @@ def test_it_tells_what_changes(town: Town) -> None:
     assert connect(town.owner, path(town), talk)["id"] == str(town.pk)
 
 
-def test_a_message_is_an_interaction_and_a_ping_is_none(town: Town) -> None:
+def test_a_message_is_an_interaction_and_a_ping_is_none(town: Town, settings: Any) -> None:
+    settings.GASTOWN_INTERACTION_COALESCE_SECONDS = 0
     old = timezone.now() - timedelta(hours=1)
 
     async def talk(line: Any) -> Any:
@@ -76,6 +77,51 @@ def test_a_message_is_an_interaction_and_a_ping_is_none(town: Town) -> None:
     connect(town.owner, path(town), pings)
     town.refresh_from_db()
     assert town.last_interaction_at == old
+
+
+@pytest.mark.parametrize("seconds_ago", [5, 40])
+def test_of_many_messages_one_is_looked_at_once_the_last_is_old(
+    town: Town, seconds_ago: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = []
+    websocket_message = interactions.websocket_message
+
+    def note(town: Town, now: datetime) -> bool:
+        noted.append(now)
+        return websocket_message(town, now)
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        for _ in range(50):
+            await say(line, "a key was pressed")
+
+    ago = timezone.now() - timedelta(seconds=seconds_ago)
+    moments = dict.fromkeys(("last_interaction_at", "websocket_message_at"), ago)
+    Town.objects.update(**moments)
+    monkeypatch.setattr(interactions, "websocket_message", note)
+    connect(town.owner, path(town) + "?again=1", talk)
+    assert len(noted) == (seconds_ago > 30)
+
+
+def test_the_messages_of_staff_are_not_looked_at_for_a_while(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = make_user("viewer", permissions=("view_town",), is_staff=True)
+    looks = []
+    look = socket.TownSocket._note
+
+    def note(self: socket.TownSocket, message: bool) -> str:
+        looks.append(message)
+        return look(self, message)
+
+    async def talk(line: Any) -> Any:
+        await first(line)
+        for _ in range(50):
+            await say(line, "a key was pressed")
+
+    monkeypatch.setattr(socket.TownSocket, "_note", note)
+    connect(viewer, path(town), talk)
+    assert True not in looks
 
 
 @pytest.mark.parametrize("query", ["?again=1", ""])
@@ -127,11 +173,12 @@ def test_it_is_closed_when_the_account_is(town: Town) -> None:
     assert connect(town.owner, path(town), talk) == socket.GONE
 
 
-def test_it_is_closed_when_its_session_ends(town: Town) -> None:
+def test_it_is_closed_when_its_session_ends(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SEEN_SECONDS", 0.01)
+
     async def talk(line: Any) -> Any:
         await first(line)
         await sync_to_async(Session.objects.all().delete)()
-        await say(line, "hello")
         while (message := await line.receive_output(LONG))["type"] != "websocket.close":
             pass
         return message["code"]
@@ -140,8 +187,10 @@ def test_it_is_closed_when_its_session_ends(town: Town) -> None:
 
 
 def test_a_message_while_the_town_goes_to_sleep_closes_it_with_the_reason(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    town: Town, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    settings.GASTOWN_INTERACTION_COALESCE_SECONDS = 0
+
     def refused(*_: Any) -> None:
         raise NotAllowed("It is stopped.")
 

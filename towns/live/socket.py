@@ -4,12 +4,17 @@ It sends the town's document (product.md 5.3) when it is opened and whenever it 
 text its user sends is a message, which is a sign of life; `ping` is none. It counts for at most
 `GASTOWN_WEBSOCKET_SILENT_MINUTES` without a message. Its reconnect (`?again=1`) is no interaction,
 and none wakes a town: one to a sleeping town is refused with the reason (409).
+
+Somebody who types in a terminal sends many messages: one that would not be written, since the last
+is not old enough, costs no statement. That the caller still may see the town, and that it is awake,
+is looked up with the others, at each change, and at least every `SEEN_SECONDS`.
 """
 
 import asyncio
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -28,6 +33,7 @@ from towns.live.pulse import pulse
 from towns.live.stamps import town_topic
 from towns.models import Town
 from towns.presenting import town_facts
+from towns.rules import idle_rules
 
 SEEN_SECONDS = 30.0
 """So often it is noted that it is open; a gateway's promise is once a minute (`towns.rules`)."""
@@ -80,6 +86,7 @@ class TownSocket(Refusing):
         """Accept it, or refuse it with a problem that says why."""
         self._id: UUID = self.scope["url_route"]["kwargs"]["town_id"]
         self._telling: asyncio.Task[None] | None = None
+        self._due_at: datetime | None = None
         try:
             document = await _in_thread(self._open)
         except (Problem, NotAllowed) as error:
@@ -95,8 +102,9 @@ class TownSocket(Refusing):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Whatever the user sends but `ping` is a sign of life; its text is not looked at."""
-        if text_data != PING:
-            await self._noted(True)
+        if text_data == PING or (self._due_at is not None and timezone.now() < self._due_at):
+            return
+        await self._noted(True)
 
     async def disconnect(self, code: int) -> None:
         """Stop telling."""
@@ -136,6 +144,7 @@ class TownSocket(Refusing):
             interactions.websocket_opened(town, timezone.now(), again=again)
         else:
             interactions.refuse_if_asleep(town)
+        self._learn(town)
         return _document(town)
 
     def _note(self, message: bool) -> str:
@@ -145,6 +154,7 @@ class TownSocket(Refusing):
         if self._counts(town):
             see = interactions.websocket_message if message else interactions.websocket_seen
             see(town, timezone.now())
+        self._learn(town)
         return _document(town)
 
     def _town(self, *, opening: bool = False) -> Town:
@@ -154,6 +164,15 @@ class TownSocket(Refusing):
 
     def _counts(self, town: Town) -> bool:
         return self._caller.owns(town)
+
+    def _learn(self, town: Town) -> None:
+        """When a message is looked at next; one of somebody who counts as nothing no more often."""
+        counts = self._counts(town)
+        due = (
+            interactions.message_due_at(town) if counts else timezone.now() + idle_rules().coalesce
+        )
+        if due is not None and (self._due_at is None or due > self._due_at):
+            self._due_at = due  # a look that began before a message was written knows less
 
 
 def _document(town: Town) -> str:
