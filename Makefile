@@ -43,7 +43,7 @@ screenshots: setup
 	$(BIN)/python -m tests.browser.screenshots
 
 # Health sweeps of up to a hundred thousand towns by a worker cluster, against bare loops, HAProxy
-# and Prometheus; writes docs/bench-sweep.md.
+# and Prometheus; writes docs/bench-sweep.md. Half an hour, and it needs a quiet machine.
 bench-health: setup
 	$(BIN)/python -m bench.health --write
 
