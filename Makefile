@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-health bench-pages bench-storage screenshots bulk storm crash-points requirements clean simulate town-days soak
+.PHONY: setup demo demo-check test test-sqlite test-postgresql lint bench bench-health bench-operations bench-pages bench-storage screenshots bulk storm crash-points requirements clean simulate town-days soak
 
 setup: $(STAMP)
 
@@ -43,9 +43,13 @@ screenshots: setup
 	$(BIN)/python -m tests.browser.screenshots
 
 # Health sweeps of up to a hundred thousand towns by a worker cluster, against bare loops, HAProxy
-# and Prometheus; writes docs/bench-sweep.md.
+# and Prometheus; writes docs/bench-sweep.md. Half an hour, and it needs a quiet machine.
 bench-health: setup
 	$(BIN)/python -m bench.health --write
+
+# Ten thousand starts at once, driven as they are where it is deployed.
+bench-operations: setup
+	$(BIN)/python -m bench.operations
 
 # What the pages of a hundred thousand towns cost, on PostgreSQL.
 bench-pages: setup

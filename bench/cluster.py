@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.processes import Peak, database_cpu, tree_cpu
+from bench.processes import Watch, tree_cpu
 
 PATIENCE_SECONDS = 600
+STARTED_CPU = 0.5
+"""CPU seconds that no cluster starts in less than …"""
+IDLE_CPU = 0.1
+"""… and that one which waits for work needs less than in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,9 @@ class Swept:
     cpu: float
     database_cpu: float
     memory_mb: float
+    """What they share is counted once."""
+    rss_mb: float
+    """What they share is counted for each."""
     results: Mapping[str, int]
 
 
@@ -47,6 +54,7 @@ def cluster(environment: Mapping[str, str], prefix: list[str] | None = None) -> 
         start_new_session=True,
     )
     try:
+        _settle(process.pid)
         yield process.pid
     finally:
         process.terminate()
@@ -57,26 +65,40 @@ def cluster(environment: Mapping[str, str], prefix: list[str] | None = None) -> 
             process.wait()
 
 
+def _settle(pid: int) -> None:
+    """Wait until it has started: what that costs is not a sweep's."""
+    until, before = time.monotonic() + PATIENCE_SECONDS, -1.0
+    while (now := tree_cpu(pid)) - before > IDLE_CPU or now < STARTED_CPU:
+        if time.monotonic() > until:
+            raise SystemExit("The cluster has not started.")
+        before = now
+        time.sleep(1)
+
+
 def sweep(pid: int, database: str, number: int) -> Swept:
     """Have a cluster sweep the fleet; `number` makes its slot."""
     from django_q.tasks import async_task
 
-    from towns.models import Sweep
+    from towns.models import HealthCheck
 
     slot = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
-    cpu, of_database = tree_cpu(pid), database_cpu(database)
-    with Peak(pid) as peak:
+    cpu = tree_cpu(pid)
+    with Watch(pid, database) as watch:
         async_task("towns.tasks.sweep_health", slot.isoformat())
         found = _finished(slot)
+        time.sleep(1)  # what the queue writes down afterwards is a part of it
     assert found.finished_at is not None
-    time.sleep(1)  # what the queue writes down afterwards is a part of it
+    checks = HealthCheck.objects.filter(slot=slot).count()
+    if checks != found.towns:
+        raise SystemExit(f"The sweep of {found.towns} towns stored {checks} checks.")
     return Swept(
         towns=found.towns,
         wall=(found.finished_at - found.started_at).total_seconds(),
         cpu=tree_cpu(pid) - cpu,
-        database_cpu=max(0.0, database_cpu(database) - of_database),
-        memory_mb=peak.mb,
-        results=Sweep.objects.get(pk=found.pk).summary["results"],
+        database_cpu=watch.database_cpu,
+        memory_mb=watch.memory_mb,
+        rss_mb=watch.rss_mb,
+        results=found.summary["results"],
     )
 
 

@@ -1,8 +1,10 @@
-"""A database of a bench's own on PostgreSQL, set up as an application's is, and dropped again."""
+"""A database of a bench's own, set up as an application's is, and dropped again."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 SERVER = os.environ.get("GASTOWN_TEST_POSTGRESQL", "postgres://postgres@127.0.0.1:5432")
 
@@ -24,15 +26,23 @@ def own_database(name: str) -> Iterator[None]:
     server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     server.execute(f"CREATE DATABASE {name}")
     try:
-        _set_up(name)
+        _set_up(f"{SERVER}/{name}")
         yield
     finally:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def _set_up(name: str) -> None:
+@contextmanager
+def own_file() -> Iterator[None]:
+    """The same on SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        _set_up(f"sqlite:///{Path(folder) / 'bench.sqlite3'}")
+        yield
+
+
+def _set_up(url: str) -> None:
     os.environ.update(
-        DATABASE_URL=f"{SERVER}/{name}",
+        DATABASE_URL=url,
         GASTOWN_ENV_FILE="",
         DJANGO_SETTINGS_MODULE="gastown_ops.settings",
         DEBUG="true",

@@ -1,11 +1,13 @@
-"""`python -m bench.health [--towns N …] [--write]`: health sweeps of large fleets on PostgreSQL, by
-a worker cluster as it is deployed, side by side with bare loops and with well-known checkers.
+"""`python -m bench.health [--towns N …] [--database sqlite] [--write]`: health sweeps of large
+fleets by a worker cluster as it is deployed, side by side with bare loops and well-known checkers.
 
 It makes a database of its own on the server of GASTOWN_TEST_POSTGRESQL and drops it again; the
-fleet is played by a process of its own. `--write` puts the figures into docs/bench.md.
+fleet is played by a process of its own. `--write` measures on SQLite too and puts the figures into
+docs/bench-sweep.md.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,41 +16,74 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench import checkers, report
-from bench.cluster import Swept, cluster, sweep
-from bench.database import SERVER, NoServer, own_database
+from bench import checkers, promises, report
+from bench.cluster import cluster, sweep
+from bench.database import SERVER, NoServer, own_database, own_file
 from bench.health_line import PER, Line
-from bench.processes import played
+from bench.processes import Watch, cpu_seconds, played
 
 NAME = "gastown_bench_health"
 BARE_TOWNS = 10_000
+SIZES = {"postgresql": [1000, 10_000, 100_000], "sqlite": [1000, 10_000]}
 OWN, ONE = "own addresses", "one address"
 _TEMPLATES = {
     OWN: "http://{{machine_id}}:{port}/{{town_id}}",
     ONE: "http://127.0.0.1:{port}/{{town_id}}",
 }
+_WITH_PORT = "http://{machine_id}/{town_id}"
 
 
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--towns", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--towns", type=int, nargs="+", help="1000 10000 100000 if not given")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help="write docs/bench.md")
+    parser.add_argument("--database", choices=SIZES, default="postgresql")
+    parser.add_argument("--no-checkers", action="store_true", help="leave HAProxy and its like out")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each")
+    parser.add_argument("--write", action="store_true", help="write docs/bench-sweep.md")
     given = parser.parse_args()
-    lines: list[Line] = []
+    sizes, lines = given.towns or SIZES[given.database], []
+    measured = _on_sqlite if given.database == "sqlite" else _on_postgresql
     try:
-        with own_database(NAME):
-            for line in _measured(given.towns, given.rounds):
-                print(report.as_text(line), flush=True)
-                lines.append(line)
+        for line in measured(sizes, given.rounds, given.write, not given.no_checkers):
+            told = json.dumps(dataclasses.asdict(line)) if given.json else report.as_text(line)
+            print(told, flush=True)
+            lines.append(line)
     except NoServer as error:
         print(error)
         return 1
-    print(report.ratios(lines))
+    if not given.json:
+        print("\n".join(map(str, promises.of(lines))))
     if given.write:
         report.write(lines)
     return 0
+
+
+def _on_postgresql(sizes: list[int], rounds: int, both: bool, others: bool) -> Iterator[Line]:
+    with own_database(NAME):
+        yield from _measured(sizes, rounds)
+    if both:
+        told = subprocess.run(
+            [sys.executable, "-m", "bench.health", "--database", "sqlite", "--json"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        yield from (Line(**json.loads(line)) for line in told.stdout.splitlines())
+    if others:
+        yield from checkers.measured()
+
+
+def _on_sqlite(sizes: list[int], rounds: int, *_others: bool) -> Iterator[Line]:
+    number = 0
+    with own_file():
+        for towns in sizes:
+            make_towns(towns)
+            with played() as (port, fleet), _ours(url(OWN, port)) as pid:
+                for _ in range(rounds):
+                    number += 1
+                    yield _swept("sweep, SQLite", OWN, pid, fleet, number)
 
 
 def _measured(sizes: list[int], rounds: int) -> Iterator[Line]:
@@ -56,24 +91,49 @@ def _measured(sizes: list[int], rounds: int) -> Iterator[Line]:
     for towns in sizes:
         make_towns(towns)
         for where in (OWN, ONE):
-            if towns == BARE_TOWNS:
-                yield from _bare(where)
-            with played() as (port, _), _ours(where, port) as pid:
+            with played() as (port, fleet), _ours(url(where, port)) as pid:
                 for _ in range(rounds):
                     number += 1
-                    yield _line("sweep", where, sweep(pid, NAME, number))
-        if towns == max(sizes):
-            with played(hang=1, refuse=1) as (port, _), _ours(OWN, port) as pid:
+                    if towns == BARE_TOWNS:
+                        yield from _bare(where, port, fleet)
+                    yield _swept("sweep", where, pid, fleet, number)
+        if towns >= BARE_TOWNS:
+            with played(hang=1) as (port, fleet), _refusing(port), _ours(_WITH_PORT) as pid:
                 for _ in range(rounds):
                     number += 1
-                    yield _line("sweep, 1 % hang and 1 % refuse", OWN, sweep(pid, NAME, number))
-    yield from checkers.measured()
+                    yield _swept("sweep, 1 % hang and 1 % refuse", OWN, pid, fleet, number)
 
 
 @contextmanager
-def _ours(where: str, port: int) -> Iterator[int]:
+def _refusing(port: int) -> Iterator[None]:
+    """Machines' ids are their addresses with a port, where for one in a hundred nobody listens."""
+    _change_machines(
+        "machine_id || CASE WHEN get_byte(uuid_send(id), 15) %% 100 = 0 THEN ':1' ELSE %s END",
+        [f":{port}"],
+    )
+    try:
+        yield
+    finally:
+        _change_machines("split_part(machine_id, ':', 1)", [])
+
+
+def _change_machines(to: str, values: list[str]) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE towns_town SET machine_id = {to}", values)
+        cursor.execute("VACUUM ANALYZE towns_town")
+
+
+def url(where: str, port: int) -> str:
+    """The setting that says where sandboxes answer."""
+    return _TEMPLATES[where].format(port=port)
+
+
+@contextmanager
+def _ours(sandbox_url: str) -> Iterator[int]:
     environment = {
-        "GASTOWN_SANDBOX_URL": _TEMPLATES[where].format(port=port),
+        "GASTOWN_SANDBOX_URL": sandbox_url,
         "GASTOWN_INTERNAL_API_SECRET": "bench",
         "GASTOWN_FLY_APP_NAME": "towns",
         "GASTOWN_HEALTH_PERIOD_SECONDS": "1",  # a sweep is not spread, but as fast as it can be
@@ -85,43 +145,55 @@ def _ours(where: str, port: int) -> Iterator[int]:
         yield pid
 
 
-def _line(what: str, where: str, swept: Swept) -> Line:
-    assert swept.results.get("ok", 0) >= 0.9 * swept.towns, swept.results
-    share = PER / swept.towns
+def _swept(what: str, where: str, pid: int, fleet: int, number: int) -> Line:
+    cpu = cpu_seconds(fleet)
+    found = sweep(pid, NAME, number)
+    assert found.results.get("ok", 0) >= 0.9 * found.towns, found.results
+    share = PER / found.towns
     return Line(
         what,
-        swept.towns,
+        found.towns,
         where,
-        swept.wall * share,
-        swept.cpu * share,
-        swept.database_cpu * share,
-        swept.memory_mb,
-        swept.wall,
+        found.wall * share,
+        found.cpu * share,
+        None if "SQLite" in what else found.database_cpu * share,
+        found.memory_mb,
+        found.rss_mb,
+        found.wall,
+        (cpu_seconds(fleet) - cpu) * share,
     )
 
 
-def _bare(where: str) -> Iterator[Line]:
+def _bare(where: str, port: int, fleet: int) -> Iterator[Line]:
     for name, what in (
-        ("aiohttp", "(a) bare aiohttp loop and COPY"),
-        ("requests", "(b) requests in threads, bulk_create, bulk_update"),
+        ("aiohttp", f"{promises.BARE} bare aiohttp loop and COPY"),
+        ("requests", f"{promises.ORM} requests in threads, bulk_create, bulk_update"),
     ):
-        with played() as (port, _):
+        cpu = cpu_seconds(fleet)
+        with Watch(None, NAME) as watch:
             told = subprocess.run(
-                [sys.executable, "-m", "bench.bare", name, _TEMPLATES[where].format(port=port)],
+                [sys.executable, "-m", "bench.bare", name, url(where, port)],
                 env={**os.environ, "DATABASE_URL": f"{SERVER}/{NAME}"},
                 check=True,
                 capture_output=True,
                 text=True,
             )
         found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
-        yield Line(
-            what,
-            BARE_TOWNS,
-            where,
-            found["fetch"]["wall"] + found["store"]["wall"],
-            found["fetch"]["cpu"] + found["store"]["cpu"],
-            memory_mb=found["memory_mb"],
-        )
+        of_fleet = cpu_seconds(fleet) - cpu
+        told_of: dict[str, list[str]] = {"": ["fetch", "store"]}
+        if "update" in found:
+            told_of[", and an UPDATE"] = ["fetch", "store", "update"]
+        for more, parts in told_of.items():
+            yield Line(
+                what + more,
+                BARE_TOWNS,
+                where,
+                sum(found[part]["wall"] for part in parts),
+                sum(found[part]["cpu"] for part in parts),
+                watch.database_cpu if parts == list(told_of.values())[-1] else None,
+                found["memory_mb"],
+                fleet_cpu=of_fleet,
+            )
 
 
 def make_towns(towns: int, status: str = "running") -> None:
@@ -130,6 +202,9 @@ def make_towns(towns: int, status: str = "running") -> None:
     from django.db import connection
 
     owner, _ = User.objects.get_or_create(username="bench")
+    if connection.vendor == "sqlite":
+        _make_by_orm(owner, towns)
+        return
     with connection.cursor() as cursor:
         for table in ("towns_healthcheck", "towns_sweepchunk", "towns_sweep", "towns_town"):
             cursor.execute(f"TRUNCATE {table} CASCADE")
@@ -140,6 +215,31 @@ def make_towns(towns: int, status: str = "running") -> None:
         )
         cursor.execute("ALTER TABLE towns_town ENABLE TRIGGER USER")
         cursor.execute("VACUUM ANALYZE towns_town")
+
+
+def _make_by_orm(owner: Any, towns: int) -> None:
+    from django.utils import timezone
+
+    from towns.models import HealthCheck, Sweep, Town
+
+    for model in (HealthCheck, Sweep, Town):
+        model.objects.all().delete()
+    now = timezone.now()
+    Town.objects.bulk_create(
+        Town(
+            owner=owner,
+            name=f"town-{n}",
+            region=("iad", "ams", "fra", "syd")[n % 4],
+            image="registry.example/town:1",
+            status="running",
+            status_since=now,
+            created_at=now,
+            first_ran_at=now,
+            machine_id=f"127.1.{n // 250}.{1 + n % 250}",
+            volume_id=f"vol_{n}",
+        )
+        for n in range(towns)
+    )
 
 
 _TOWNS = """

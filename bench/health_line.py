@@ -17,5 +17,10 @@ class Line:
     cpu: float
     database_cpu: float | None = None
     memory_mb: float | None = None
+    """Of all processes together; what they share is counted once."""
+    rss_mb: float | None = None
+    """The same, but what they share is counted for each."""
     whole_wall: float | None = None
     """Seconds that the whole fleet took."""
+    fleet_cpu: float | None = None
+    """Of the process that plays the fleet."""

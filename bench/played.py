@@ -2,7 +2,8 @@
 pause, on every address of 127.0.0.0/8, so that towns can share one or have their own.
 
 `python -m bench.played [--pause SECONDS] [--hang PERCENT] [--refuse PERCENT]` prints its port.
-Which towns hang or refuse follows from their ids. `/metrics` answers Prometheus.
+Which towns hang or refuse follows from their ids. `/metrics` answers Prometheus, and `/answered`
+how many were answered by now.
 """
 
 import argparse
@@ -29,6 +30,9 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n"
 class Played(asyncio.Protocol):
     """One connection."""
 
+    answered = 0
+    """By all connections."""
+
     def __init__(self, pause: float, hang: int, refuse: int) -> None:
         self._pause, self._hang, self._refuse = pause, hang, refuse
         self._loop = asyncio.get_running_loop()
@@ -47,6 +51,10 @@ class Played(asyncio.Protocol):
             self._answer(path)
 
     def _answer(self, path: bytes) -> None:
+        if path == b"/answered":
+            told = b"%d" % Played.answered
+            self._write(_HEAD % (b"text/plain", len(told)) + told)
+            return
         if path == b"/metrics":
             self._later(_HEAD % (b"text/plain", len(_METRICS)) + _METRICS)
             return
@@ -61,6 +69,7 @@ class Played(asyncio.Protocol):
         self._later(_HEAD % (b"application/json", len(body)) + body)
 
     def _later(self, answer: bytes) -> None:
+        Played.answered += 1
         self._loop.call_later(self._pause, self._write, answer)
 
     def _write(self, answer: bytes) -> None:

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+LOOK_SECONDS = 0.5
 
 
 @contextmanager
@@ -54,51 +55,70 @@ def tree_cpu(pid: int) -> float:
     return sum(map(cpu_seconds, tree(pid)))
 
 
-def memory_mb(pid: int) -> float:
-    """Memory of a process and all below it, in MB; what they share counts once (PSS)."""
-    return sum(_pss_kb(one) for one in tree(pid)) / 1024
+def memory(pid: int) -> tuple[float, float]:
+    """MB of a process and all below it: what they share counted once (PSS), and for each (RSS)."""
+    found = [0, 0]
+    for one in tree(pid):
+        try:
+            lines = (PROC / str(one) / "smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        for place, name in enumerate(("Pss:", "Rss:")):
+            found[place] += sum(int(line.split()[1]) for line in lines if line.startswith(name))
+    return found[0] / 1024, found[1] / 1024
 
 
-def _pss_kb(pid: int) -> int:
-    try:
-        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
-def database_cpu(name: str) -> float:
-    """CPU seconds of the PostgreSQL backends of a database; 0 where they are not to be seen."""
-    found = 0.0
+def _backends(name: str) -> Iterator[tuple[tuple[int, int], float]]:
+    """CPU seconds of each PostgreSQL backend of a database, by process id and when it began; none
+    where they are not to be seen."""
     for process in PROC.glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if command.startswith(b"postgres:") and f" {name} ".encode() in command:
-            found += cpu_seconds(int(process.name))
-    return found
+            ticks = int(fields[11]) + int(fields[12])
+            yield (int(process.name), int(fields[19])), ticks / _TICKS
 
 
-class Peak:
-    """The most memory that a process and all below it have had at once, in MB."""
+class Watch:
+    """What processes cost while it is entered.
 
-    def __init__(self, pid: int) -> None:
-        self.mb = 0.0
-        self._pid = pid
+    `pid` and all below it: the most memory at once, in MB. PostgreSQL's backends of `database`: CPU
+    seconds, of those too that end meanwhile, but for what they did since the last look.
+    """
+
+    def __init__(self, pid: int | None, database: str) -> None:
+        self.memory_mb = self.rss_mb = 0.0
+        self._pid, self._database = pid, database
+        self._began: dict[tuple[int, int], float] = {}
+        self._seen: dict[tuple[int, int], float] = {}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    @property
+    def database_cpu(self) -> float:
+        """Seconds so far."""
+        return sum(self._seen.values()) - sum(self._began.values())
 
     def _look(self) -> None:
-        while not self._over.wait(1):
-            self.mb = max(self.mb, memory_mb(self._pid))
+        self._seen.update(_backends(self._database))
+        if self._pid is not None:
+            shared, each = memory(self._pid)
+            self.memory_mb, self.rss_mb = max(self.memory_mb, shared), max(self.rss_mb, each)
 
-    def __enter__(self) -> "Peak":
+    def _look_on(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            self._look()
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._began = dict(self._seen)
         self._thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._look()

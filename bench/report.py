@@ -1,15 +1,20 @@
 """The figures of `bench.health` as text, as a table in docs/bench.md and as a plot."""
 
+import os
 import platform
+import re
+import shutil
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
+from bench import promises
 from bench.health_line import Line
 
 DOCS = Path(__file__).parent.parent / "docs"
-BARE = "(a)"
-ORM = "(b)"
+_PACKAGES = ("Django", "aiohttp", "uvloop", "psycopg", "requests")
 _COLUMNS = [
     "what",
     "towns",
@@ -18,7 +23,9 @@ _COLUMNS = [
     "CPU s",
     "of PostgreSQL s",
     "memory MB",
+    "RSS MB",
     "whole sweep s",
+    "of the fleet s",
 ]
 
 
@@ -31,44 +38,57 @@ def as_text(line: Line) -> str:
     )
 
 
-def ratios(lines: Sequence[Line]) -> str:
-    """What a town's check costs, against the bare loops of the same run."""
-    found = []
-    for where in dict.fromkeys(line.where for line in lines):
-        here = [line for line in lines if line.where == where]
-        bare = min((x.cpu for x in here if x.what.startswith(BARE)), default=0.0)
-        orm = min((x.cpu for x in here if x.what.startswith(ORM)), default=0.0)
-        if not bare or not orm:
-            continue
-        for towns in sorted({x.towns for x in here if x.what == "sweep"}):
-            ours = min(x.cpu for x in here if x.what == "sweep" and x.towns == towns)
-            found.append(
-                f"{towns:,} towns at {where}: {ours / bare:.2f} times the CPU of (a), "
-                f"1/{orm / ours:.1f} of that of (b)"
-            )
-    return "\n".join(found)
-
-
 def write(lines: Sequence[Line]) -> None:
     """Put table and plot into docs/."""
     head = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
     rows = "\n".join(f"| {' | '.join(_values(line))} |" for line in lines)
-    told = "\n".join(f"- {one}" for one in ratios(lines).splitlines())
+    shown = "\n".join(f"- {promise}" for promise in promises.of(lines))
     (DOCS / "bench-sweep.md").write_text(
-        f"# Health sweeps, measured\n\nSeconds per 10,000 towns, {_machine()}. "
+        f"# Health sweeps, measured\n\nSeconds per 10,000 towns, {machine()}. "
         "`make bench-health` repeats it.\n\n"
-        f"![CPU seconds per 10,000 towns](bench-sweep.svg)\n\n{told}\n\n{head}\n{rows}\n"
+        f"![CPU seconds per 10,000 towns](bench-sweep.svg)\n\n{shown}\n\n{_READ}\n\n{head}\n"
+        f"{rows}\n"
     )
     (DOCS / "bench-sweep.svg").write_text(plot(lines))
 
 
-def _machine() -> str:
-    import os
+_READ = """\
+(a) and (b) are what the sweep is measured against; (c) are checkers from Debian: HAProxy looks at a
+status alone, Prometheus stores eleven figures. CPU is that of the client, or of all processes of
+the cluster; that of PostgreSQL's backends and of the played fleet stand beside it. Memory counts
+what processes share once, RSS for each. Each line is a round; the time of (c) is its interval. What
+hangs does so until the time-out of five seconds; what refuses does so at a port where nobody
+listens."""
 
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}) for the "
-        f"played fleet, PostgreSQL and the cluster together, Python {platform.python_version()}"
+
+def machine() -> str:
+    """When and where this is, and with which versions."""
+    there = {one.metadata["Name"].lower() for one in metadata.distributions()}
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}" for name in _PACKAGES if name.lower() in there
     )
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}, load "
+        f"{os.getloadavg()[0]:.1f}) for the played fleet, the database and the cluster together, "
+        f"Python {platform.python_version()}, {versions}{_programs()}"
+    )
+
+
+def _programs() -> str:
+    told = ""
+    for command, pattern in (
+        (["psql", "--version"], r"(PostgreSQL)\) (\S+)"),
+        (["haproxy", "-v"], r"(HAProxy) version (\S+)"),
+        (["prometheus", "--version"], r"(prometheus), version (\S+)"),
+    ):
+        if shutil.which(command[0]) is None:
+            continue
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = re.search(pattern, said.stdout + said.stderr)
+        told += (
+            f", {found[1].title() if found[1].islower() else found[1]} {found[2]}" if found else ""
+        )
+    return told
 
 
 def _values(line: Line) -> list[str]:
@@ -78,10 +98,16 @@ def _values(line: Line) -> list[str]:
         line.where,
         f"{line.wall:.1f}",
         f"{line.cpu:.2f}",
-        "" if line.database_cpu is None else f"{line.database_cpu:.2f}",
-        "" if line.memory_mb is None else f"{line.memory_mb:.0f}",
-        "" if line.whole_wall is None else f"{line.whole_wall:.1f}",
+        _number(line.database_cpu, 2),
+        _number(line.memory_mb, 0),
+        _number(line.rss_mb, 0),
+        _number(line.whole_wall, 1),
+        _number(line.fleet_cpu, 2),
     ]
+
+
+def _number(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:.{places}f}"
 
 
 def plot(lines: Sequence[Line]) -> str:
