@@ -18,15 +18,17 @@ from typing import Self
 
 from django.conf import settings
 from django.db import connection, connections, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from towns.flows.engine import run_claimed
+from towns.flows.looks import least_wait
 from towns.models import Operation
 from towns.services import Services
 from towns.words import OperationState
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
+LOAD_SECONDS = 1.0
 
 
 def due_operations(now: datetime) -> QuerySet[Operation]:
@@ -89,11 +91,12 @@ def drive(
     when `stop()` says so. Steps under way are finished first.
     """
     ends = None if seconds is None else time.monotonic() + seconds
-    worked = 0
+    worked, load = 0, Load()
     with Crew(services, settings.GASTOWN_DRIVER_THREADS) as crew:
         while not stop() and (ends is None or time.monotonic() < ends):
             now = services.clock.now()
             claimed = claim(now, owner=crew.name, limit=crew.free) if crew.free else []
+            crew.least_wait = load.least_wait(now) if claimed else 0.0
             for operation in claimed:
                 crew.submit(operation)
             worked += len(claimed)
@@ -112,11 +115,31 @@ def due_within(now: datetime, seconds: float) -> bool:
     return Operation.objects.filter(free, state=OperationState.OPEN, due_at__lte=soon).exists()
 
 
+class Load:
+    """How much there is to do for all drivers, looked at every second."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._looked_at = -LOAD_SECONDS
+
+    def least_wait(self, now: datetime) -> float:
+        """The fewest seconds that what waits should wait."""
+        if time.monotonic() - self._looked_at >= LOAD_SECONDS:
+            self._looked_at = time.monotonic()
+            under_way = Operation.objects.filter(state=OperationState.OPEN)
+            held = Count("lease_owner", distinct=True, filter=Q(lease_until__gt=now))
+            found = under_way.aggregate(operations=Count("pk"), drivers=held)
+            self._seconds = least_wait(found["operations"], found["drivers"])
+        return self._seconds
+
+
 class Crew:
     """A bounded set of threads that run claimed operations, and a keeper of their leases."""
 
     def __init__(self, services: Services, size: int) -> None:
         self.name = worker_name()
+        self.least_wait = 0.0
+        """Seconds that what waits should wait at least."""
         self._services = services
         self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._held: dict[uuid.UUID, int] = {}
@@ -171,7 +194,7 @@ class Crew:
         try:
             while (operation := self._queue.get()) is not None:
                 try:
-                    run_claimed(operation, self._services)
+                    run_claimed(operation, self._services, least_wait=self.least_wait)
                 except Exception:
                     log.exception("operation %s", operation.pk)
                 finally:

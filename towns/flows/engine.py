@@ -10,6 +10,7 @@ from django.db import transaction
 from towns import alerts
 from towns.flows import finish
 from towns.flows.begin import deadline_of
+from towns.flows.looks import patience
 from towns.flows.outcome import Done, Fail, Flow, HandOver, Outcome, Retry, Step, Wait
 from towns.flows.registry import flow_of
 from towns.flows.run import LeaseLost, Run
@@ -24,25 +25,25 @@ from towns.words import BESIDE, DesiredState, OperationKind
 log = logging.getLogger(__name__)
 LAST_LOOK_PATIENCE = timedelta(minutes=1)
 """How long a look at the deadline may be put off because we ask too often."""
-LONGEST_PATIENCE_SECONDS = 10
 UNDO_ALERT_AFTER = 10
 """Failed attempts to clean up after a failure, which has no deadline, before staff are alerted."""
 STEPS_AT_A_TIME = 20
 """Steps that one claim may run before others get their turn."""
 
 
-def run_claimed(operation: Operation, services: Services) -> None:
-    """Run steps of an operation whose lease is ours, until it waits, ends, or was taken over.
+def run_claimed(operation: Operation, services: Services, *, least_wait: float = 0.0) -> None:
+    """Run steps of an operation whose lease is ours, until it waits, ends, or was taken over. It
+    waits for `least_wait` seconds or longer, so that not too many are looked at (`looks`).
 
     Between two steps nothing is held in memory that the row doesn't say.
     """
     with about(town=operation.town_id, operation=operation.pk):
-        _run(operation, services)
+        _run(operation, services, least_wait)
 
 
-def _run(operation: Operation, services: Services) -> None:
+def _run(operation: Operation, services: Services, least_wait: float) -> None:
     operation.town = read_row(Town, operation.town_id)
-    run = Run(operation=operation, town=operation.town, services=services)
+    run = Run(operation, operation.town, services, least_wait)
     try:
         for _ in range(STEPS_AT_A_TIME):
             if not _advance(run):
@@ -123,11 +124,8 @@ def _settle(run: Run, flow: Flow, outcome: Outcome) -> bool:
 
 
 def _patience(run: Run) -> float:
-    """Seconds until the next look at what a step waits for: a tenth of its wait so far.
-
-    A machine that boots in 5 s is seen at once; one that takes minutes isn't asked for each second.
-    """
-    return min((run.now - _began(run)).total_seconds() / 10, LONGEST_PATIENCE_SECONDS)
+    """Seconds until the next look at what a step waits for."""
+    return patience((run.now - _began(run)).total_seconds(), least=run.least_wait)
 
 
 def _began(run: Run) -> datetime:

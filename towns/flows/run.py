@@ -25,6 +25,8 @@ class Run:
     operation: Operation
     town: Town
     services: Services
+    least_wait: float = 0.0
+    """Seconds: what waits for something is not looked at any sooner."""
 
     @property
     def now(self) -> datetime:
