@@ -85,7 +85,7 @@ def sweep(pid: int, database: str, number: int) -> Swept:
     cpu = tree_cpu(pid)
     with Watch(pid, database) as watch:
         async_task("towns.tasks.sweep_health", slot.isoformat())
-        found = _finished(slot)
+        found = finished(slot)
         time.sleep(1)  # what the queue writes down afterwards is a part of it
     assert found.finished_at is not None
     checks = HealthCheck.objects.filter(slot=slot).count()
@@ -102,7 +102,7 @@ def sweep(pid: int, database: str, number: int) -> Swept:
     )
 
 
-def _finished(slot: datetime):  # type: ignore[no-untyped-def]  # models load with the settings
+def finished(slot: datetime):  # type: ignore[no-untyped-def]  # models load with the settings
     from towns.models import Sweep
 
     until = time.monotonic() + PATIENCE_SECONDS
