@@ -193,6 +193,7 @@ def _bare(where: str, port: int, fleet: int) -> Iterator[Line]:
                 watch.database_cpu if parts == list(told_of.values())[-1] else None,
                 found["memory_mb"],
                 fleet_cpu=of_fleet,
+                fetch_cpu=found["fetch"]["cpu"],
             )
 
 

@@ -24,3 +24,5 @@ class Line:
     """Seconds that the whole fleet took."""
     fleet_cpu: float | None = None
     """Of the process that plays the fleet."""
+    fetch_cpu: float | None = None
+    """What of `cpu` went into asking and parsing, where that is known."""
