@@ -24,6 +24,8 @@ from bench.processes import Watch, cpu_seconds, played
 
 NAME = "gastown_bench_health"
 BARE_TOWNS = 10_000
+PERIOD_SECONDS = 180
+"""As it is unless it is set."""
 SIZES = {"postgresql": [1000, 10_000, 100_000], "sqlite": [1000, 10_000]}
 OWN, ONE = "own addresses", "one address"
 _TEMPLATES = {
@@ -98,6 +100,10 @@ def _measured(sizes: list[int], rounds: int) -> Iterator[Line]:
                         yield from _bare(where, port, fleet)
                     yield _swept("sweep", where, pid, fleet, number)
         if towns >= BARE_TOWNS:
+            with played() as (port, fleet), _ours(url(OWN, port), PERIOD_SECONDS) as pid:
+                for _ in range(rounds + 1):  # by then each worker has had its turn
+                    number += 1
+                    yield _swept(promises.SPREAD, OWN, pid, fleet, number)
             with played(hang=1) as (port, fleet), _refusing(port), _ours(_WITH_PORT) as pid:
                 for _ in range(rounds):
                     number += 1
@@ -131,12 +137,13 @@ def url(where: str, port: int) -> str:
 
 
 @contextmanager
-def _ours(sandbox_url: str) -> Iterator[int]:
+def _ours(sandbox_url: str, period: int = 1) -> Iterator[int]:
+    """A cluster; with a period of a second a sweep is not spread, but as fast as it can be."""
     environment = {
         "GASTOWN_SANDBOX_URL": sandbox_url,
         "GASTOWN_INTERNAL_API_SECRET": "bench",
         "GASTOWN_FLY_APP_NAME": "towns",
-        "GASTOWN_HEALTH_PERIOD_SECONDS": "1",  # a sweep is not spread, but as fast as it can be
+        "GASTOWN_HEALTH_PERIOD_SECONDS": str(period),
         "GASTOWN_WORKERS": "4",
         # Failures stay failures, and nothing is restarted at a Fly that is not there.
         "GASTOWN_FAILURES_BEFORE_RESTART": "1000",
