@@ -84,4 +84,4 @@ def test_migrations_go_down_and_up_with_rows_in_the_tables() -> None:
     call_command("migrate", "towns", verbosity=0)
     assert LifecycleEvent.objects.count() == 1
     assert refused(lambda: Town.objects.update(status=Status.STOPPED)), "the trigger is back"
-    assert "towns_driverslot" in connection.introspection.table_names()
+    assert "towns_taskslot" in connection.introspection.table_names()

@@ -68,7 +68,8 @@ def next_towns(found: QuerySet[Town], after: UUID | None, count: int = BATCH) ->
     """The next few by key, with just the columns that a replay needs."""
     if after is not None:
         found = found.filter(pk__gt=after)
-    columns = ("name", "owner__username", "region", "image", "status", *_CHOICES)
+    app = ("fly_app", "machine_id", "volume_id")
+    columns = ("name", "owner__username", "region", "image", "status", *app, *_CHOICES)
     return list(found.select_related("owner").only(*columns)[:count])
 
 
