@@ -104,6 +104,16 @@ def _measured(sizes: list[int], rounds: int) -> Iterator[Line]:
                 for _ in range(rounds + 1):  # by then each worker has had its turn
                     number += 1
                     yield _swept(promises.SPREAD, OWN, pid, fleet, number)
+        if towns == max(sizes):
+            with (
+                played(hang=1) as (port, fleet),
+                _refusing(port),
+                _ours(_WITH_PORT, PERIOD_SECONDS) as pid,
+            ):
+                for _ in range(rounds):
+                    number += 1
+                    yield _swept(promises.SPREAD_TROUBLE, OWN, pid, fleet, number)
+        if towns >= BARE_TOWNS:
             with played(hang=1) as (port, fleet), _refusing(port), _ours(_WITH_PORT) as pid:
                 for _ in range(rounds):
                     number += 1

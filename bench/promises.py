@@ -8,6 +8,7 @@ from bench.health_line import Line
 BARE, ORM = "(a)", "(b)"
 SWEEP = "sweep"
 SPREAD = "sweep, spread over a minute as it is deployed"
+SPREAD_TROUBLE = f"{SPREAD}, 1 % hang and 1 % refuse"
 LARGE, MIDDLE = 100_000, 10_000
 MOST_WALL_SECONDS = 90.0
 MOST_OF_BARE = 1.5
@@ -55,6 +56,13 @@ def _of(lines: Sequence[Line]) -> Iterator[Promise]:
             towns: max((line.memory_mb or 0 for line in deployed if line.towns == towns), default=0)
             for towns in (MIDDLE, LARGE)
         }
+        trouble = [line.wall for line in here if line.what == SPREAD_TROUBLE]
+        if trouble and deployed:
+            yield Promise(
+                f"time as it is deployed with 1 % hanging and 1 % refusing at {where}",
+                min(trouble) / min(line.wall for line in deployed if line.towns == LARGE),
+                MOST_TROUBLE,
+            )
         if all(memory.values()):
             yield Promise(
                 f"memory of {LARGE:,} towns at {where}, as a share of that of {MIDDLE:,}",

@@ -32,3 +32,10 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run it."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         runner.run(work)
+
+
+def stand_still(seconds: float) -> None:
+    """In its loop: something takes so long meanwhile."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.passed += seconds

@@ -6,8 +6,10 @@ from typing import Any
 
 TICK_SECONDS = 0.01
 """How finely calls are spread."""
-BEHIND_SECONDS = 0.1
-"""So much of what was not begun in time is made up for at once."""
+BEHIND_SECONDS = 2.0
+"""So much of what was not begun in time is made up for …"""
+CATCHING_UP = 2
+"""… at so many times the rate, so that a busy moment of ours is followed by no burst."""
 
 
 class Slots:
@@ -58,9 +60,11 @@ class Slots:
             rate, now = self._rate(), clock()
             allowed = min(allowed + (now - last) * rate, max(1.0, BEHIND_SECONDS * rate))
             last = now
-            count = min(self._held_back, int(allowed) if rate else self._held_back)
+            most = max(1, round(CATCHING_UP * TICK_SECONDS * rate))
+            count = min(self._held_back, int(allowed), most) if rate else self._held_back
             self._release(count)
-            allowed -= count
+            # Who has nothing to ask saves nothing up.
+            allowed = allowed - count if self._held_back else min(allowed - count, 1.0)
 
     def _release(self, count: int) -> None:
         self._held_back -= count
