@@ -118,7 +118,7 @@ def plot(lines: Sequence[Line]) -> str:
     for line in lines:
         name = f"{line.what}, {line.where}, {line.towns:,} towns"
         best[name] = min(line.cpu, best.get(name, line.cpu))
-    most, row, left, width = max(best.values()), 26, 430, 420
+    most, row, left, width = max(best.values()), 26, 530, 420
     bars = []
     for number, (name, cpu) in enumerate(best.items()):
         y, long = 10 + row * number, width * cpu / most
