@@ -69,6 +69,15 @@ def test_a_sweep_is_split_into_chunks_that_any_worker_may_run(
     assert HealthCheck.objects.count() == 5
 
 
+def test_a_chunk_that_was_enqueued_before_an_upgrade_is_swept(
+    fleet: FakeFleet, queue: list[tuple[Any, ...]]
+) -> None:
+    make_town()
+    tasks.sweep_health(SLOT)
+    tasks.health_chunk(Sweep.objects.get().chunks.get().pk)
+    assert Sweep.objects.get().finished_at is not None
+
+
 def test_the_slot_is_the_scheduled_time_however_late_the_task_runs(
     fleet: FakeFleet, queue: list[tuple[Any, ...]]
 ) -> None:

@@ -14,6 +14,7 @@ from towns import alerts
 from towns.bulk_work import working
 from towns.flows import left_over
 from towns.flows.slots import drive_in_slot
+from towns.models import SweepChunk
 from towns.replay import runs
 from towns.services import default_services
 from towns.sweeps import backups, health, idle, reconcile, turns
@@ -50,6 +51,11 @@ def sweep_health(slot: str) -> int:
     else:
         health.conclude(sweep, default_services())
     return unfinished
+
+
+def health_chunk(chunk_id: int) -> int:
+    """A task that was enqueued before an upgrade: whoever gets it works at the chunk's sweep."""
+    return run_health_sweep(SweepChunk.objects.get(pk=chunk_id).sweep_id)
 
 
 def run_health_sweep(sweep_id: int) -> int:

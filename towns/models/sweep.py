@@ -41,7 +41,7 @@ class SweepChunk(models.Model):
     last_town = models.UUIDField()
     finished_at = models.DateTimeField(null=True)
     counts = models.JSONField(default=dict)
-    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_owner = models.CharField(max_length=80, blank=True, default="", db_default="")
     lease_until = models.DateTimeField(null=True)
 
     class Meta:
