@@ -23,6 +23,8 @@ import aiohttp
 import psycopg
 import requests
 
+from bench.processes import cpu_seconds
+
 SLOTS = 1000
 """As many as a runner has."""
 THREADS = 32
@@ -51,12 +53,17 @@ def main() -> None:
 
         django.setup()
     reports, fetched = _measured(lambda: fetch(urls))
-    _, stored = _measured(lambda: store(towns, reports))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = {"fetch": fetched, "store": stored, "memory_mb": memory}
+    told: dict[str, Any] = {"fetch": fetched, "store": _stored(lambda: store(towns, reports))}
+    told["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if name == "aiohttp":
-        _, told["update"] = _measured(lambda: _update(towns, reports))
+        told["update"] = _stored(lambda: _update(towns, reports))
     print(json.dumps(told))
+
+
+def _stored(work: Callable[[], float]) -> dict[str, float]:
+    """With what the one backend of PostgreSQL that did it has cost."""
+    backend, cost = _measured(work)
+    return {**cost, "backend": backend}
 
 
 def _measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
@@ -95,7 +102,7 @@ def _aiohttp(urls: list[str]) -> list[Any]:
     return found
 
 
-def _copy(towns: list[str], reports: list[Any]) -> None:
+def _copy(towns: list[str], reports: list[Any]) -> float:
     now = datetime.now(UTC)
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         for rows in _by_thousand(towns, reports):
@@ -106,9 +113,10 @@ def _copy(towns: list[str], reports: list[Any]) -> None:
                 for town, report in rows:
                     copy.write_row((town, *_row(report, now)))
             connection.commit()
+        return cpu_seconds(connection.info.backend_pid)
 
 
-def _update(towns: list[str], reports: list[Any]) -> None:
+def _update(towns: list[str], reports: list[Any]) -> float:
     now = datetime.now(UTC)
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         for rows in _by_thousand(towns, reports):
@@ -128,6 +136,7 @@ def _update(towns: list[str], reports: list[Any]) -> None:
                 (now, now, now, json.dumps(told)),
             )
             connection.commit()
+        return cpu_seconds(connection.info.backend_pid)
 
 
 def _by_thousand(towns: list[str], reports: list[Any]) -> Iterator[list[tuple[str, Any]]]:
@@ -183,8 +192,8 @@ def _requests(urls: list[str]) -> list[Any]:
         return list(pool.map(fetch, urls))
 
 
-def _orm(towns: list[str], reports: list[Any]) -> None:
-    from django.db import transaction
+def _orm(towns: list[str], reports: list[Any]) -> float:
+    from django.db import connection, transaction
 
     from towns.models import HealthCheck, Town
     from towns.sweeps.strikes import SAVED
@@ -206,6 +215,7 @@ def _orm(towns: list[str], reports: list[Any]) -> None:
             town.last_checked_at = town.last_ok_at = town.last_slot = now
             town.last_result, town.health = "ok", {} if report is None else _figures(report)
         Town.objects.bulk_update(rows.values(), SAVED, batch_size=500)
+    return cpu_seconds(connection.connection.info.backend_pid)
 
 
 if __name__ == "__main__":

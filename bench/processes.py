@@ -89,7 +89,7 @@ class Watch:
     seconds, of those too that end meanwhile, but for what they did since the last look.
     """
 
-    def __init__(self, pid: int | None, database: str) -> None:
+    def __init__(self, pid: int, database: str) -> None:
         self.memory_mb = self.rss_mb = 0.0
         self._pid, self._database = pid, database
         self._began: dict[tuple[int, int], float] = {}
@@ -104,9 +104,8 @@ class Watch:
 
     def _look(self) -> None:
         self._seen.update(_backends(self._database))
-        if self._pid is not None:
-            shared, each = memory(self._pid)
-            self.memory_mb, self.rss_mb = max(self.memory_mb, shared), max(self.rss_mb, each)
+        shared, each = memory(self._pid)
+        self.memory_mb, self.rss_mb = max(self.memory_mb, shared), max(self.rss_mb, each)
 
     def _look_on(self) -> None:
         while not self._over.wait(LOOK_SECONDS):

@@ -48,6 +48,16 @@ def test_memory_is_bounded_and_does_not_grow_with_the_fleet() -> None:
     ]
 
 
+def test_memory_is_compared_when_all_workers_have_had_their_turn() -> None:
+    warm = [
+        Line(promises.WARM, towns, "here", 5.0, 2.0, memory_mb=memory)
+        for towns, memory in ((10_000, 500.0), (100_000, 560.0))
+    ]
+    cold = [sweep(10_000, 2.0), sweep(100_000, 2.0, memory_mb=560.0)]
+    assert broken(*cold) == ["memory of 100,000 towns at here, as a share of that of 10,000"]
+    assert broken(*cold, *warm) == []
+
+
 def test_trouble_is_compared_with_the_same_fleet_without_it() -> None:
     troubled = Line("sweep, 1 % hang and 1 % refuse", 10_000, "here", 6.1, 2.0)
     (found,) = promises.of([sweep(10_000, 2.0), troubled])
