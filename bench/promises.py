@@ -52,18 +52,21 @@ def _of(lines: Sequence[Line]) -> Iterator[Promise]:
         sweeps = [line for line in here if line.what == SWEEP]
         for towns in sorted({line.towns for line in sweeps}):
             yield from _of_size(f"{towns:,} towns at {where}", here, towns)
-        deployed = [line for line in here if line.what == SPREAD] or sweeps
+        spread = [line for line in here if line.what == SPREAD]
         # Few workers have had their turn in a first small sweep, and more in a first large one.
-        warm = [line for line in here if line.what == WARM] or deployed
+        warm = [line for line in here if line.what == WARM] or spread or sweeps
         memory = {
             towns: max((line.memory_mb or 0 for line in warm if line.towns == towns), default=0)
             for towns in (MIDDLE, LARGE)
         }
-        trouble = [line.wall for line in here if line.what == SPREAD_TROUBLE]
-        if trouble and deployed:
+        trouble = [line for line in here if line.what == SPREAD_TROUBLE]
+        untroubled = [
+            line.wall for line in spread if line.towns in {troubled.towns for troubled in trouble}
+        ]
+        if untroubled:
             yield Promise(
                 f"time as it is deployed with 1 % hanging and 1 % refusing at {where}",
-                min(trouble) / min(line.wall for line in deployed if line.towns == LARGE),
+                min(line.wall for line in trouble) / min(untroubled),
                 MOST_TROUBLE,
             )
         if all(memory.values()):

@@ -65,5 +65,12 @@ def test_trouble_is_compared_with_the_same_fleet_without_it() -> None:
     assert str(found).endswith("as a share of that without: 1.22, at most 1.2: **not kept**")
 
 
+def test_trouble_as_deployed_is_compared_with_a_fleet_of_its_own_size() -> None:
+    troubled = Line(promises.SPREAD_TROUBLE, 10_000, "here", 6.1, 2.0)
+    calm = [Line(promises.SPREAD, towns, "here", 5.0, 2.0) for towns in (10_000, 100_000)]
+    assert [one.found for one in promises.of([*calm, troubled])] == [1.22]
+    assert promises.of([sweep(10_000, 2.0), troubled]) == []
+
+
 def test_what_was_not_measured_is_not_told_of() -> None:
     assert promises.of([BARE, ORM]) == []
