@@ -20,8 +20,8 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.db.models import Count, F, Q, QuerySet
 
+from towns.flows import looks
 from towns.flows.engine import run_claimed
-from towns.flows.looks import least_wait
 from towns.models import Operation
 from towns.services import Services
 from towns.words import OperationState
@@ -96,9 +96,8 @@ def drive(
         while not stop() and (ends is None or time.monotonic() < ends):
             now = services.clock.now()
             claimed = claim(now, owner=crew.name, limit=crew.free) if crew.free else []
-            crew.least_wait = load.least_wait(now) if claimed else 0.0
             for operation in claimed:
-                crew.submit(operation)
+                crew.submit(operation, least_wait=load.least_wait(now))
             worked += len(claimed)
             if claimed:
                 continue
@@ -129,7 +128,7 @@ class Load:
             under_way = Operation.objects.filter(state=OperationState.OPEN)
             held = Count("lease_owner", distinct=True, filter=Q(lease_until__gt=now))
             found = under_way.aggregate(operations=Count("pk"), drivers=held)
-            self._seconds = least_wait(found["operations"], found["drivers"])
+            self._seconds = looks.least_wait(found["operations"], found["drivers"])
         return self._seconds
 
 
@@ -138,10 +137,8 @@ class Crew:
 
     def __init__(self, services: Services, size: int) -> None:
         self.name = worker_name()
-        self.least_wait = 0.0
-        """Seconds that what waits should wait at least."""
         self._services = services
-        self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Operation, float] | None] = queue.SimpleQueue()
         self._held: dict[uuid.UUID, int] = {}
         self._lock = threading.Lock()
         self._moved = threading.Event()
@@ -179,11 +176,11 @@ class Crew:
         """Whether it works on nothing."""
         return self.free == self._size
 
-    def submit(self, operation: Operation) -> None:
-        """Have a claimed operation run."""
+    def submit(self, operation: Operation, *, least_wait: float = 0.0) -> None:
+        """Have a claimed operation run; if it waits, then for so many seconds at least."""
         with self._lock:
             self._held[operation.pk] = operation.lease_number
-        self._queue.put(operation)
+        self._queue.put((operation, least_wait))
 
     def wait(self, seconds: float) -> None:
         """Wait until a thread is free again, at most so long."""
@@ -192,9 +189,10 @@ class Crew:
 
     def _work(self) -> None:
         try:
-            while (operation := self._queue.get()) is not None:
+            while (given := self._queue.get()) is not None:
+                operation, least_wait = given
                 try:
-                    run_claimed(operation, self._services, least_wait=self.least_wait)
+                    run_claimed(operation, self._services, least_wait=least_wait)
                 except Exception:
                     log.exception("operation %s", operation.pk)
                 finally:
