@@ -1,15 +1,18 @@
 """Many sandboxes asked at once; what single answers mean is tested with those of one."""
 
+import errno
 import json
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import NoReturn
 
 import pytest
 
 from towns.probe import Probe, ProbeProblem
+from towns.services import sandbox_fleet
 from towns.services.sandbox import SandboxClient
 from towns.services.sandbox_fleet import FleetProbing, Question
 
@@ -191,3 +194,26 @@ def test_a_fault_of_ours_is_raised_where_it_is_taken(servers: ExitStack) -> None
         with pytest.raises(ExceptionGroup) as raised:
             probing.take(5)
     assert "no such thing" in str(raised.value.exceptions)
+
+
+def test_who_begins_does_not_wait_for_a_loop_that_can_not_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process has no file left for one, for example."""
+
+    def no_loop() -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(sandbox_fleet, "_new_loop", no_loop)
+    raised: list[OSError] = []
+
+    def ask() -> None:
+        with pytest.raises(OSError, match="Too many open files") as caught:
+            SandboxClient().probe_many([address("http://127.0.0.1:1")], concurrency=1)
+        raised.append(caught.value)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(10)
+
+    assert [error.errno for error in raised] == [errno.EMFILE]

@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ class FleetProbing:
         self._done: queue.SimpleQueue[_Batch | BaseException] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._runs = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._slots: Slots
         self._work: asyncio.Task[None]
 
@@ -96,7 +96,7 @@ class FleetProbing:
         trace: TracebackType | None,
     ) -> None:
         if self._thread is not None:
-            if self._thread.is_alive():
+            if self._loop is not None and self._thread.is_alive():
                 self._loop.call_soon_threadsafe(self._work.cancel)
             self._thread.join()
 
@@ -116,6 +116,8 @@ class FleetProbing:
             self._thread = threading.Thread(target=self._run, args=[_share(addresses)], daemon=True)
             self._thread.start()
             self._runs.wait()
+        if self._loop is None:  # it could not begin; `take` says why
+            return
         self._waiting.extend((batch, number) for number in range(batch.left))
         self._loop.call_soon_threadsafe(self._slots.ask, batch.left)
 
@@ -143,6 +145,8 @@ class FleetProbing:
             pass
         except BaseException as error:  # noqa: BLE001 (raised in the thread that takes)
             self._done.put(error)
+        finally:
+            self._runs.set()
 
     async def _ask_all(self, share: bool) -> None:
         async with _session(self._question.seconds, share) as session:
@@ -207,10 +211,13 @@ async def _session(seconds: float, share: bool) -> AsyncIterator[aiohttp.ClientS
 
 def _share(addresses: Sequence[SandboxAddress]) -> bool:
     """Whether any two answer at one host and port."""
-    places: Counter[str] = Counter()
+    seen: set[str] = set()
     for address in addresses:
         try:
-            places[urlsplit(address.url).netloc] += 1
+            place = urlsplit(address.url).netloc
         except ValueError:  # an address without sense shares nothing
             continue
-    return any(count > 1 for count in places.values())
+        if place in seen:
+            return True
+        seen.add(place)
+    return False
