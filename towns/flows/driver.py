@@ -96,10 +96,11 @@ def drive(
         while not stop() and (ends is None or time.monotonic() < ends):
             now = services.clock.now()
             claimed = claim(now, owner=crew.name, limit=crew.free) if crew.free else []
-            for operation in claimed:
-                crew.submit(operation, least_wait=load.least_wait(now))
-            worked += len(claimed)
             if claimed:
+                least_wait = load.least_wait(now)
+                for operation in claimed:
+                    crew.submit(operation, least_wait=least_wait)
+                worked += len(claimed)
                 continue
             if until_idle is not None and crew.is_idle and not due_within(now, until_idle):
                 break
